@@ -1,0 +1,36 @@
+"""One look for all charts of the notebooks: quiet axes, few colours, numbers that a person can read."""
+
+import matplotlib.pyplot as plt
+from cycler import cycler
+from matplotlib.axes import Axes
+from matplotlib.ticker import EngFormatter
+
+BLUE, ORANGE, GREEN, RED, GREY = "#2f6690", "#e07a1f", "#3a7d44", "#b23a48", "#8a8f98"
+
+
+def use_style() -> None:
+    """Set matplotlib's defaults for the notebook at hand."""
+    plt.rcParams.update(
+        {
+            "figure.figsize": (9, 3.6),
+            "figure.dpi": 96,
+            "figure.constrained_layout.use": True,
+            "axes.prop_cycle": cycler(color=[BLUE, ORANGE, GREEN, RED, GREY]),
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "axes.edgecolor": GREY,
+            "axes.titlelocation": "left",
+            "axes.titlesize": 11,
+            "axes.titleweight": "bold",
+            "axes.grid": True,
+            "axes.axisbelow": True,
+            "grid.color": "#e4e6ea",
+            "legend.frameon": False,
+            "font.size": 10,
+        }
+    )
+
+
+def count_in_units(axis: Axes, which: str = "y", unit: str = "") -> None:
+    """Write the numbers of an axis as 20 k, 35 M, 1 G. which: "x" or "y"."""
+    getattr(axis, f"{which}axis").set_major_formatter(EngFormatter(unit=unit, sep=" "))
