@@ -1,0 +1,56 @@
+"""One Spark for the whole test run: notebooks and tests share a local Connect server, as a run of `run_all.py` does."""
+
+import os
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+MARKET_SAMPLE = os.environ.get("MARKET_SAMPLE")
+SERVERS = pytest.StashKey[ExitStack]()
+
+
+def pytest_configure(config):
+    config.stash[SERVERS] = ExitStack()
+    # Progress bars are for people; the stored outputs have none.
+    os.environ["TQDM_DISABLE"] = "1"
+    # A token in the developer's shell must not open a tunnel to the world from a test.
+    os.environ.pop("NGROK_AUTHTOKEN", None)
+
+
+def pytest_collection_modifyitems(config, items):
+    """Start the server before the first notebook's kernel: a kernel takes SPARK_REMOTE from the environment."""
+    if any(item.path.suffix == ".ipynb" for item in items):
+        start_spark(config)
+
+
+def pytest_unconfigure(config):
+    config.stash[SERVERS].close()
+
+
+def start_spark(config) -> None:
+    if "SPARK_REMOTE" in os.environ:
+        return
+    from pipeline.spark import connect_server
+
+    log = config.cache.mkdir("spark") / "connect.log"
+    os.environ["SPARK_REMOTE"] = config.stash[SERVERS].enter_context(connect_server("local[*]", log))
+
+
+@pytest.fixture(scope="session")
+def spark(request):
+    """A session on the run's one Spark Connect server."""
+    from pipeline.spark import open_spark
+
+    start_spark(request.config)
+    session = open_spark("local[*]")
+    yield session
+    session.stop()
+
+
+@pytest.fixture(scope="session")
+def market_sample() -> Path:
+    """652 real files of the Kaggle set, where they are at hand: MARKET_SAMPLE names their folder."""
+    if not MARKET_SAMPLE:
+        pytest.skip("set MARKET_SAMPLE to a folder in the layout of the Kaggle set to run this on more real files")
+    return Path(MARKET_SAMPLE)
