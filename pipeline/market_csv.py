@@ -1,0 +1,187 @@
+"""One CSV to one Arrow table: fast where the file is clean, line by line where it is not.
+
+The fast way lets pyarrow parse the whole file and then checks the columns as a whole. Whatever it cannot vouch for is read again by
+the careful way, which finds the lines to refuse and says why. Both give the same numbers for the same text.
+"""
+
+import csv
+import math
+import re
+from dataclasses import dataclass
+from datetime import date
+
+import numpy as np
+import pyarrow as pa
+from pyarrow import csv as arrow_csv
+
+from pipeline.contract import CSV_COLUMNS, PRICE_COLUMNS
+
+BOM = b"\xef\xbb\xbf"
+VOLUME_LIMIT = 2**53  # from here on doubles skip whole numbers
+DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
+NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+BLANKS = " \t"
+
+ROWS = pa.schema(
+    [
+        pa.field("Date", pa.date32(), nullable=False),
+        *(pa.field(name, pa.float64(), nullable=False) for name in PRICE_COLUMNS),
+        pa.field("Volume", pa.int64(), nullable=False),
+    ]
+)
+CONVERT = arrow_csv.ConvertOptions(
+    column_types={"Date": pa.date32(), **dict.fromkeys((*PRICE_COLUMNS, "Volume"), pa.float64())},
+    include_columns=list(CSV_COLUMNS),
+    null_values=[""],
+)
+# A block larger than any file: one chunk a column.
+READ = arrow_csv.ReadOptions(use_threads=False, block_size=2**30)
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A line, or a whole file (line is None), that was not published. reason: a key of contract.REASONS."""
+
+    line: int | None
+    text: str
+    reason: str
+    rows: int = 1
+
+
+@dataclass(frozen=True)
+class MarketRows:
+    """A file, read: `table` (schema ROWS, by date, no date twice) and `refused`. data_rows counts the lines below the header."""
+
+    table: pa.Table
+    refused: tuple[Refusal, ...]
+    data_rows: int
+
+
+class LineError(ValueError):
+    """Why a line is refused: the message is a key of contract.REASONS."""
+
+
+def parse_market_csv(data: bytes) -> MarketRows:
+    """Read the bytes of one CSV. Columns are found by name; others are ignored. Never raises for what the bytes hold."""
+    data = data.removeprefix(BOM)
+    lines = data.count(b"\n") + (not data.endswith(b"\n") and bool(data))
+    if not data:
+        return refuse_file("", "empty file", 0)
+    end = data.find(b"\n")
+    header = (data if end < 0 else data[:end]).removesuffix(b"\r")
+    columns = read_header(header)
+    if columns is None:
+        return refuse_file(show(header), "header", lines - 1)
+    if lines == 1:
+        return refuse_file(show(header), "no data", 0)
+    table = parse_fast(data, lines - 1)
+    return MarketRows(table, (), lines - 1) if table is not None else parse_carefully(data[end + 1 :], columns)
+
+
+def read_header(line: bytes) -> list[str] | None:
+    """The names of the columns, or None if one of the seven is absent or there twice."""
+    try:
+        names = [name.strip() for name in next(csv.reader([line.decode()], strict=True), [])]
+    except (UnicodeDecodeError, csv.Error):
+        return None
+    return names if all(names.count(column) == 1 for column in CSV_COLUMNS) else None
+
+
+def parse_fast(data: bytes, data_rows: int) -> pa.Table | None:
+    """The table, if every line of the file is a good row in order; else None."""
+    if b"\0" in data:
+        return None
+    try:
+        table = arrow_csv.read_csv(pa.BufferReader(data), READ, None, CONVERT)
+    except (pa.ArrowInvalid, pa.ArrowKeyError):
+        return None
+    if table.num_rows != data_rows or any(column.null_count for column in table.columns):
+        return None
+    columns = {name: table[name].to_numpy() for name in (*PRICE_COLUMNS, "Volume")}
+    # A sum is finite only if every value is; one that overflows sends a good file down the careful way, which is slow, not wrong.
+    if not all(math.isfinite(values.sum()) for values in columns.values()):
+        return None
+    volume = columns["Volume"]
+    whole = volume.astype(np.int64) if volume.min() >= 0 and volume.max() < VOLUME_LIMIT else None
+    if whole is None or not np.array_equal(whole, volume):
+        return None
+    days = table["Date"].cast(pa.int32()).to_numpy()
+    if not (days[1:] > days[:-1]).all():
+        return None
+    return pa.table([*table.columns[:-1], pa.array(whole)], schema=ROWS)
+
+
+def parse_carefully(body: bytes, columns: list[str]) -> MarketRows:
+    """Read line by line; what cannot be read is refused with its line number (the header is line 1)."""
+    rows: dict[date, tuple] = {}
+    refused = []
+    lines = body.removesuffix(b"\n").split(b"\n")
+    for number, line in enumerate(lines, start=2):
+        line = line.removesuffix(b"\r")
+        try:
+            day, *values = parse_line(line, columns)
+            if day in rows:
+                raise LineError("duplicate date")
+            rows[day] = (day, *values)
+        except LineError as error:
+            refused.append(Refusal(number, show(line), str(error)))
+    in_order = [rows[day] for day in sorted(rows)]
+    arrays = [
+        pa.array([row[index] for row in in_order], kind) for index, kind in enumerate(ROWS.types)
+    ]
+    return MarketRows(pa.table(arrays, schema=ROWS), tuple(refused), len(lines))
+
+
+def parse_line(line: bytes, columns: list[str]) -> tuple:
+    """Date, five prices as float and Volume as int of one line. Raises LineError with the reason to refuse it."""
+    try:
+        text = line.decode()
+    except UnicodeDecodeError:
+        raise LineError("encoding") from None
+    if "\0" in text:
+        raise LineError("encoding")
+    if not text.strip(BLANKS):
+        raise LineError("blank")
+    try:
+        (fields,) = csv.reader([text], strict=True)
+    except (csv.Error, ValueError):
+        raise LineError("fields") from None
+    if len(fields) != len(columns):
+        raise LineError("fields")
+    by_name = dict(zip(columns, (field.strip(BLANKS) for field in fields), strict=True))
+    day, *numbers = (by_name[column] for column in CSV_COLUMNS)
+    if not day or not all(numbers):
+        raise LineError("blank")
+    *prices, volume = (parse_number(number) for number in numbers)
+    return (parse_day(day), *prices, parse_volume(volume))
+
+
+def parse_day(text: str) -> date:
+    if not DAY.fullmatch(text):
+        raise LineError("date")
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise LineError("date") from None
+
+
+def parse_number(text: str) -> float:
+    number = float(text) if NUMBER.fullmatch(text) else math.nan
+    if not math.isfinite(number):
+        raise LineError("number")
+    return number
+
+
+def parse_volume(number: float) -> int:
+    if not (0 <= number < VOLUME_LIMIT and number.is_integer()):
+        raise LineError("volume")
+    return int(number)
+
+
+def refuse_file(text: str, reason: str, rows: int) -> MarketRows:
+    return MarketRows(ROWS.empty_table(), (Refusal(None, text, reason, rows),), rows)
+
+
+def show(line: bytes) -> str:
+    """A line as text that any reader can show: bytes that are not UTF-8, and NUL, as \\xNN."""
+    return line.decode(errors="backslashreplace").replace("\0", "\\x00")

@@ -1,0 +1,182 @@
+"""Where the CSVs come from: the sample, a folder or zip in the layout of the Kaggle set, or Kaggle itself."""
+
+import csv
+import hashlib
+import io
+import zipfile
+import zlib
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from pipeline.errors import InputError, QualityError
+
+KAGGLE_DATASET = "jacksoncrow/stock-market-dataset"
+SAMPLE = Path(__file__).parent.parent / "notebooks" / "sample"
+METADATA = "symbols_valid_meta.csv"
+FOLDERS = {"stocks": "stock", "etfs": "etf"}
+READERS = 4
+
+
+@dataclass(frozen=True, order=True)
+class MarketFile:
+    """One CSV, all of one symbol's days. Files sort by symbol."""
+
+    symbol: str
+    kind: str  # "stock" or "etf"
+    path: str  # inside the source, for example stocks/AAPL.csv
+    size: int  # bytes
+    stamp: int  # time of the last change in ns, or the checksum inside a zip
+
+
+@dataclass(frozen=True)
+class Source:
+    """A delivery of CSVs: `files` in the order of their symbols, `names` from NASDAQ Symbol to Security Name."""
+
+    root: Path  # a folder or a zip
+    prefix: str  # what stands before stocks/ and etfs/ inside it
+    files: tuple[MarketFile, ...]
+    names: dict[str, str]
+    metadata: MarketFile
+
+    def read(self, paths: Iterable[str]) -> Iterator[tuple[str, bytes]]:
+        """The bytes of files by their `path`, one after the other. Runs in Spark's tasks as well."""
+        return read_files(self.root, self.prefix, paths)
+
+    @cached_property
+    def stat_fingerprint(self) -> str:
+        """Changes whenever a name, a size or a time changes. Takes milliseconds, reads nothing."""
+        files = [*self.files, self.metadata]
+        return digest(f"{file.path} {file.size} {file.stamp}" for file in files)
+
+    @cached_property
+    def content_fingerprint(self) -> str:
+        """Changes when a name or the content changes: the same for a folder, its copy and its zip. Reads all of a folder."""
+        paths = [file.path for file in [*self.files, self.metadata]]
+        if zipfile.is_zipfile(self.root):
+            checksums = {file.path: file.stamp for file in [*self.files, self.metadata]}
+        else:
+            with ThreadPoolExecutor(READERS) as pool:
+                files = pool.map(lambda path: zlib.crc32((self.root / path).read_bytes()), paths)
+                checksums = dict(zip(paths, files, strict=True))
+        return combine_checksums(checksums)
+
+
+def combine_checksums(checksums: dict[str, int]) -> str:
+    """The content fingerprint of a source from its files' CRC-32. checksums: path inside the source -> CRC-32."""
+    return digest(f"{path} {checksum}" for path, checksum in sorted(checksums.items()))
+
+
+def digest(lines: Iterable[str]) -> str:
+    return hashlib.sha256("\n".join(lines).encode(errors="surrogateescape")).hexdigest()[:16]
+
+
+def open_source(kind: str, data_dir: str = "") -> Source:
+    """The source that the parameters SOURCE and DATA_DIR name.
+
+    kind: "sample", "folder" (data_dir is the folder, or the zip as Kaggle serves it) or "kaggle" (fetched once, then taken from
+    kagglehub's cache). Raises InputError for a source that is absent or has no CSV or no usable metadata, QualityError where
+    two files are of the same symbol.
+    """
+    if kind == "kaggle":
+        root = fetch_from_kaggle()
+    elif kind == "sample":
+        root = SAMPLE
+    else:
+        root = Path(data_dir).expanduser()
+        if not data_dir or not root.exists():
+            raise InputError(f"DATA_DIR {data_dir!r} is not there: name a folder with stocks/ and etfs/ in it, or its zip.")
+    prefix, listed = list_zip(root) if root.is_file() else list_folder(root)
+    metadata = next((path for path in listed if path == METADATA), None)
+    csvs = {path: facts for path, facts in listed.items() if path.count("/") == 1 and path.endswith(".csv")}
+    if not csvs:
+        raise InputError(f"{root} has no CSV in stocks/ or etfs/: give DATA_DIR the folder that holds these two.")
+    if metadata is None:
+        raise InputError(f"{root} has no {METADATA}, which gives the symbols' names (columns NASDAQ Symbol, Security Name).")
+    names = read_names(root, prefix)
+    files = [
+        MarketFile(read_symbol(path, names), FOLDERS[path.split("/")[0]], path, size, stamp)
+        for path, (size, stamp) in csvs.items()
+    ]
+    files.sort()
+    refuse_duplicates(files)
+    return Source(root, prefix, tuple(files), names, MarketFile("", "", METADATA, *listed[METADATA]))
+
+
+def list_folder(root: Path) -> tuple[str, dict[str, tuple[int, int]]]:
+    """Files of the layout in a folder: "", and path -> (size, time of the last change in ns)."""
+    paths = [*(path for folder in FOLDERS for path in (root / folder).glob("*.csv")), *root.glob(METADATA)]
+    stats = ((path, path.stat()) for path in paths)
+    return "", {path.relative_to(root).as_posix(): (stat.st_size, stat.st_mtime_ns) for path, stat in stats}
+
+
+def list_zip(root: Path) -> tuple[str, dict[str, tuple[int, int]]]:
+    """Files of the layout in a zip: what stands before their names, and path -> (size, CRC-32)."""
+    try:
+        with zipfile.ZipFile(root) as archive:
+            entries = [entry for entry in archive.infolist() if not entry.is_dir()]
+    except zipfile.BadZipFile:
+        raise InputError(f"{root} is neither a folder nor a whole zip file: download it again.") from None
+    homes = [entry.filename.removesuffix(METADATA) for entry in entries if entry.filename.endswith(METADATA)]
+    prefix = min(homes, key=len, default="")
+    inside = {entry.filename.removeprefix(prefix): entry for entry in entries if entry.filename.startswith(prefix)}
+    return prefix, {
+        path: (entry.file_size, entry.CRC)
+        for path, entry in inside.items()
+        if path == METADATA or path.split("/")[0] in FOLDERS
+    }
+
+
+def read_files(root: Path, prefix: str, paths: Iterable[str]) -> Iterator[tuple[str, bytes]]:
+    """Path and bytes of files inside a folder or zip."""
+    if root.is_dir():
+        for path in paths:
+            yield path, (root / path).read_bytes()
+        return
+    with closing(zipfile.ZipFile(root)) as archive:
+        for path in paths:
+            yield path, archive.read(prefix + path)
+
+
+def read_names(root: Path, prefix: str) -> dict[str, str]:
+    """NASDAQ Symbol -> Security Name. (The column `Symbol` is another notation: AGM.A there is AGM-A in the file names.)"""
+    ((_, data),) = read_files(root, prefix, [METADATA])
+    rows = csv.DictReader(io.StringIO(data.decode("utf-8-sig", errors="replace"), newline=""))
+    lacking = {"NASDAQ Symbol", "Security Name"} - set(rows.fieldnames or ())
+    if lacking:
+        raise InputError(f"{METADATA} in {root} lacks the column {' and '.join(sorted(lacking))}: the names join on them.")
+    return {row["NASDAQ Symbol"]: row["Security Name"] for row in rows if row["NASDAQ Symbol"] and row["Security Name"]}
+
+
+def read_symbol(path: str, names: dict[str, str]) -> str:
+    """The symbol that a file is named after.
+
+    Windows cannot have a file PRN.csv (nor CON, AUX, NUL), so archives made there call it _PRN.csv.
+    """
+    stem = path.rsplit("/", 1)[1].removesuffix(".csv")
+    bare = stem.removeprefix("_")
+    return bare if stem not in names and bare in names else stem
+
+
+def refuse_duplicates(files: list[MarketFile]) -> None:
+    for one, next_one in zip(files, files[1:], strict=False):
+        if one.symbol == next_one.symbol:
+            raise QualityError(
+                f"{one.path} and {next_one.path} are both of the symbol {one.symbol}: remove or rename one of them."
+            )
+
+
+def fetch_from_kaggle() -> Path:
+    """The folder where kagglehub keeps the data set, downloaded at the first use."""
+    import kagglehub
+
+    try:
+        return Path(kagglehub.dataset_download(KAGGLE_DATASET))
+    except Exception as error:
+        raise InputError(
+            f"Kaggle's {KAGGLE_DATASET} could not be fetched ({type(error).__name__}: {error}). "
+            "Download it by hand and run with SOURCE=folder and DATA_DIR naming the zip."
+        ) from error

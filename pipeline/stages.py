@@ -1,0 +1,21 @@
+"""The one list of stages: what `run_all.py`, the notebooks and the schedulers in deploy/ go by."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A notebook and the datasets that it reads from and publishes into the run folder."""
+
+    name: str
+    notebook: str
+    reads: tuple[str, ...]
+    writes: tuple[str, ...]
+
+
+STAGES = (
+    Stage("ingest", "01_ingest.ipynb", reads=(), writes=("prices", "symbols", "quarantine")),
+    Stage("features", "02_features.ipynb", reads=("prices",), writes=("features",)),
+    Stage("train", "03_train.ipynb", reads=("features", "symbols"), writes=("model",)),
+    Stage("serve", "04_serve.ipynb", reads=("model",), writes=()),
+)

@@ -1,0 +1,192 @@
+"""Versions of a dataset in a run folder: written beside the current one, made current by one atomic replacement.
+
+<run>/<dataset>/CURRENT          the name of the current version, a line of text
+<run>/<dataset>/<name>/          a version: its files and manifest.json; never changed once it is there
+<run>/<dataset>/.draft-<name>/   a version in the making; left over only by a killed process
+"""
+
+import hashlib
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from pipeline.errors import InputError
+from pipeline.lock import publish_right
+from pipeline.stages import STAGES
+
+DRAFT_PREFIX = ".draft-"
+TIME_FORMAT = "%Y%m%dT%H%M%S%f"
+
+
+@dataclass(frozen=True)
+class Version:
+    """A published version of a dataset. Its folder may be read for as long as the version is kept."""
+
+    dataset: str
+    path: Path
+
+    @cached_property
+    def manifest(self) -> dict[str, Any]:
+        return json.loads((self.path / "manifest.json").read_text())
+
+    @property
+    def id(self) -> str:
+        """A hash of the content: equal data, schema, parameters and inputs have equal ids."""
+        return self.manifest["version"]
+
+    @property
+    def rows(self) -> int:
+        return self.manifest["rows"]
+
+    @property
+    def files(self) -> list[Path]:
+        """The Parquet parts, in order."""
+        return [self.path / file["name"] for file in self.manifest["files"] if file["name"].endswith(".parquet")]
+
+
+@dataclass
+class Draft:
+    """A version in the making. Write files into `path`, then publish."""
+
+    run_dir: Path
+    dataset: str
+    path: Path
+    published: Version | None = field(default=None)
+
+    def publish(
+        self,
+        *,
+        rows: int,
+        parameters: Mapping[str, Any],
+        inputs: Mapping[str, str],
+        schema: pa.Schema | None = None,
+        part_rows: Mapping[str, int] | None = None,
+        checksums: Mapping[str, str] | None = None,
+        extra: Mapping[str, Any] | None = None,
+    ) -> Version:
+        """Write the manifest, give the folder its name, and make it current.
+
+        inputs: dataset or source -> its version or fingerprint. part_rows and checksums: file name -> rows and sha256, as far as
+        the writer knows them; the others are computed here. The manifest holds no clock and no path: equal content, equal bytes.
+        Raises LockedError, and leaves the old version current, if the process has no right to publish.
+        """
+        files = [
+            {
+                "name": path.name,
+                **({"rows": part_rows[path.name]} if part_rows and path.name in part_rows else {}),
+                "bytes": path.stat().st_size,
+                "sha256": (checksums or {}).get(path.name) or hash_file(path),
+            }
+            for path in sorted(self.path.iterdir())
+        ]
+        manifest = {
+            "dataset": self.dataset,
+            "rows": rows,
+            "schema": {name: str(kind) for name, kind in zip(schema.names, schema.types, strict=True)} if schema else {},
+            "parameters": dict(parameters),
+            "inputs": dict(inputs),
+            **(extra or {}),
+            "files": files,
+        }
+        manifest["version"] = hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()[:16]
+        write_atomically(self.path / "manifest.json", json.dumps(manifest, indent=1) + "\n")
+        name = f"{datetime.now(UTC).strftime(TIME_FORMAT)}-{manifest['version'][:8]}"
+        home = self.path.parent
+        with publish_right(self.run_dir):
+            self.path.rename(home / name)
+            write_atomically(home / "CURRENT", name + "\n")
+        self.published = Version(self.dataset, home / name)
+        return self.published
+
+
+@contextmanager
+def draft_version(run_dir: Path | str, dataset: str) -> Iterator[Draft]:
+    """A folder to write a new version into. If it is not published when the block ends, it is removed."""
+    home = Path(run_dir) / dataset
+    path = home / f"{DRAFT_PREFIX}{secrets.token_hex(6)}"
+    path.mkdir(parents=True)
+    draft = Draft(Path(run_dir), dataset, path)
+    try:
+        yield draft
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def current_version(run_dir: Path | str, dataset: str) -> Version:
+    """The version that CURRENT names. Raises InputError, which names the notebook to run, where there is none."""
+    home = Path(run_dir) / dataset
+    try:
+        version = Version(dataset, home / (home / "CURRENT").read_text().strip())
+        version.manifest  # noqa: B018  a version is there when its manifest is
+    except FileNotFoundError:
+        notebook = next((stage.notebook for stage in STAGES if dataset in stage.writes), "the notebook that makes it")
+        raise InputError(f"There is no `{dataset}` in {run_dir} yet: run notebooks/{notebook} first.") from None
+    return version
+
+
+def clear_leftovers(run_dir: Path | str) -> list[Path]:
+    """Remove what killed processes left: drafts, half-written pointers, versions that never became current.
+
+    Only for the holder of the run folder. Returns what was removed.
+    """
+    datasets = {dataset for stage in STAGES for dataset in stage.writes}
+    homes = [home for dataset in sorted(datasets) if (home := Path(run_dir) / dataset).is_dir()]
+    removed = [path for home in homes for path in sorted(home.iterdir()) if is_leftover(path)]
+    for path in removed:
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    return removed
+
+
+def is_leftover(path: Path) -> bool:
+    """Whether a dataset's entry was never finished.
+
+    A version's name begins with the moment before the pointer was replaced. One that is later than the pointer itself was
+    renamed by a process that died before the replacement. (Who goes back by editing CURRENT makes the pointer newer than all.)
+    """
+    pointer = path.parent / "CURRENT"
+    if path.name.startswith("."):
+        return True
+    if path == pointer:
+        return False
+    if not pointer.exists():
+        return True
+    named = datetime.strptime(path.name.split("-")[0], TIME_FORMAT).replace(tzinfo=UTC)
+    return path.name != pointer.read_text().strip() and named.timestamp() > pointer.stat().st_mtime
+
+
+def prune_versions(run_dir: Path | str, keep: int) -> list[Path]:
+    """Remove all but the `keep` newest versions of each dataset, and never the current one."""
+    removed = []
+    for pointer in sorted(Path(run_dir).glob("*/CURRENT")):
+        current = pointer.read_text().strip()
+        versions = sorted(path for path in pointer.parent.iterdir() if path.is_dir() and not path.name.startswith("."))
+        for path in versions[:-keep]:
+            if path.name != current:
+                shutil.rmtree(path)
+                removed.append(path)
+    return removed
+
+
+def hash_file(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """Write a small file so that a reader sees the old text or the new one, never a part."""
+    beside = path.with_name(f".{path.name}-{secrets.token_hex(6)}")
+    with beside.open("w") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    beside.replace(path)
