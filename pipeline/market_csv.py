@@ -74,8 +74,8 @@ def parse_market_csv(data: bytes) -> MarketRows:
         return refuse_file(show(header), "header", lines - 1)
     if lines == 1:
         return refuse_file(show(header), "no data", 0)
-    table = parse_fast(data, lines - 1)
-    return MarketRows(table, (), lines - 1) if table is not None else parse_carefully(data[end + 1 :], columns)
+    body = data[end + 1 :]
+    return parse_fast(data, body, lines - 1, columns) or parse_carefully(body, columns)
 
 
 def read_header(line: bytes) -> list[str] | None:
@@ -87,28 +87,59 @@ def read_header(line: bytes) -> list[str] | None:
     return names if all(names.count(column) == 1 for column in CSV_COLUMNS) else None
 
 
-def parse_fast(data: bytes, data_rows: int) -> pa.Table | None:
-    """The table, if every line of the file is a good row in order; else None."""
-    if b"\0" in data:
+def parse_fast(data: bytes, body: bytes, data_rows: int, columns: list[str]) -> MarketRows | None:
+    """The file by pyarrow, with a careful look at the lines that it could not fill; None where lines and rows may not agree."""
+    if b"\0" in data or data.count(b"\r") != data.count(b"\r\n"):
         return None
     try:
         table = arrow_csv.read_csv(pa.BufferReader(data), READ, None, CONVERT)
     except (pa.ArrowInvalid, pa.ArrowKeyError):
         return None
-    if table.num_rows != data_rows or any(column.null_count for column in table.columns):
+    if table.num_rows != data_rows:
         return None
-    columns = {name: table[name].to_numpy() for name in (*PRICE_COLUMNS, "Volume")}
-    # A sum is finite only if every value is; one that overflows sends a good file down the careful way, which is slow, not wrong.
-    if not all(math.isfinite(values.sum()) for values in columns.values()):
-        return None
-    volume = columns["Volume"]
-    whole = volume.astype(np.int64) if volume.min() >= 0 and volume.max() < VOLUME_LIMIT else None
-    if whole is None or not np.array_equal(whole, volume):
-        return None
+    doubtful = find_doubtful(table)
+    refused = []
+    if len(doubtful):
+        lines = body.split(b"\n")
+        for row in doubtful:
+            reason = find_fault(lines[row].removesuffix(b"\r"), columns)
+            if reason is None:
+                return None
+            refused.append(Refusal(int(row) + 2, show(lines[row].removesuffix(b"\r")), reason))
+        keep = np.ones(data_rows, dtype=bool)
+        keep[doubtful] = False
+        table = table.filter(pa.array(keep))
     days = table["Date"].cast(pa.int32()).to_numpy()
     if not (days[1:] > days[:-1]).all():
         return None
-    return pa.table([*table.columns[:-1], pa.array(whole)], schema=ROWS)
+    volume = pa.array(table["Volume"].to_numpy().astype(np.int64))
+    return MarketRows(pa.table([*table.columns[:-1], volume], schema=ROWS), tuple(refused), data_rows)
+
+
+def find_doubtful(table: pa.Table) -> np.ndarray:
+    """Indices of the rows with an empty field, a number that is not finite, or a Volume that cannot be one."""
+    doubtful = np.zeros(table.num_rows, dtype=bool)
+    for name, column in zip(table.column_names, table.columns, strict=True):
+        if name == "Date":
+            if column.null_count:
+                doubtful |= column.is_null().to_numpy()
+            continue
+        values = column.to_numpy()  # nulls become NaN
+        if not math.isfinite(values.sum()):
+            doubtful |= ~np.isfinite(values)
+    volume = table["Volume"].to_numpy()
+    with np.errstate(invalid="ignore"):
+        doubtful |= ~((volume >= 0) & (volume < VOLUME_LIMIT) & (np.floor(volume) == volume))
+    return doubtful.nonzero()[0]
+
+
+def find_fault(line: bytes, columns: list[str]) -> str | None:
+    """The reason to refuse a line, or None if there is none."""
+    try:
+        parse_line(line, columns)
+    except LineError as error:
+        return str(error)
+    return None
 
 
 def parse_carefully(body: bytes, columns: list[str]) -> MarketRows:

@@ -42,9 +42,14 @@ class Source:
     names: dict[str, str]
     metadata: MarketFile
 
-    def read(self, paths: Iterable[str]) -> Iterator[tuple[str, bytes]]:
-        """The bytes of files by their `path`, one after the other. Runs in Spark's tasks as well."""
-        return read_files(self.root, self.prefix, paths)
+    def read(self, path: str) -> bytes:
+        """The bytes of one file, by its path inside the source."""
+        ((_, data),) = read_files(self.root, self.prefix, [path])
+        return data
+
+    @cached_property
+    def metadata_checksum(self) -> int:
+        return zlib.crc32(self.read(METADATA))
 
     @cached_property
     def stat_fingerprint(self) -> str:

@@ -10,18 +10,20 @@ import json
 import os
 import secrets
 import shutil
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+import weakref
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+from pyspark.sql import DataFrame, SparkSession
 
 from pipeline.errors import InputError
 from pipeline.lock import publish_right
+from pipeline.parts import Written
 from pipeline.stages import STAGES
 
 DRAFT_PREFIX = ".draft-"
@@ -48,53 +50,50 @@ class Version:
     def rows(self) -> int:
         return self.manifest["rows"]
 
+    def read(self, spark: SparkSession) -> DataFrame:
+        """The rows as a Spark DataFrame."""
+        return spark.read.option("pathGlobFilter", "*.parquet").parquet(str(self.path.resolve()))
+
     @property
     def files(self) -> list[Path]:
         """The Parquet parts, in order."""
         return [self.path / file["name"] for file in self.manifest["files"] if file["name"].endswith(".parquet")]
 
 
-@dataclass
+@dataclass(eq=False)
 class Draft:
     """A version in the making. Write files into `path`, then publish."""
 
     run_dir: Path
     dataset: str
     path: Path
-    published: Version | None = field(default=None)
 
     def publish(
         self,
+        parts: Iterable[Written] = (),
         *,
-        rows: int,
         parameters: Mapping[str, Any],
         inputs: Mapping[str, str],
         schema: pa.Schema | None = None,
-        part_rows: Mapping[str, int] | None = None,
-        checksums: Mapping[str, str] | None = None,
         extra: Mapping[str, Any] | None = None,
     ) -> Version:
         """Write the manifest, give the folder its name, and make it current.
 
-        inputs: dataset or source -> its version or fingerprint. part_rows and checksums: file name -> rows and sha256, as far as
-        the writer knows them; the others are computed here. The manifest holds no clock and no path: equal content, equal bytes.
-        Raises LockedError, and leaves the old version current, if the process has no right to publish.
+        parts: the Parquet files, in order; any other file in the folder is listed after them. inputs: dataset or source -> id
+        of its version. The manifest holds no clock and no path: equal content gives equal bytes. Raises LockedError, and leaves
+        the old version current, if the process has no right to publish.
         """
-        files = [
-            {
-                "name": path.name,
-                **({"rows": part_rows[path.name]} if part_rows and path.name in part_rows else {}),
-                "bytes": path.stat().st_size,
-                "sha256": (checksums or {}).get(path.name) or hash_file(path),
-            }
-            for path in sorted(self.path.iterdir())
-        ]
+        files = [asdict(part) for part in parts]
+        listed = {file["name"] for file in files}
+        others = [path for path in sorted(self.path.iterdir()) if path.name not in listed]
+        files += [{"name": path.name, "bytes": path.stat().st_size, "sha256": hash_file(path)} for path in others]
         manifest = {
             "dataset": self.dataset,
-            "rows": rows,
+            "rows": sum(file.get("rows", 0) for file in files),
             "schema": {name: str(kind) for name, kind in zip(schema.names, schema.types, strict=True)} if schema else {},
             "parameters": dict(parameters),
             "inputs": dict(inputs),
+            "code": hash_code(),
             **(extra or {}),
             "files": files,
         }
@@ -105,21 +104,16 @@ class Draft:
         with publish_right(self.run_dir):
             self.path.rename(home / name)
             write_atomically(home / "CURRENT", name + "\n")
-        self.published = Version(self.dataset, home / name)
-        return self.published
+        return Version(self.dataset, home / name)
 
 
-@contextmanager
-def draft_version(run_dir: Path | str, dataset: str) -> Iterator[Draft]:
-    """A folder to write a new version into. If it is not published when the block ends, it is removed."""
-    home = Path(run_dir) / dataset
-    path = home / f"{DRAFT_PREFIX}{secrets.token_hex(6)}"
+def open_draft(run_dir: Path | str, dataset: str) -> Draft:
+    """A folder to write a new version into. It is removed with the draft, or at the process's end, unless it is published."""
+    path = Path(run_dir).resolve() / dataset / f"{DRAFT_PREFIX}{secrets.token_hex(6)}"
     path.mkdir(parents=True)
     draft = Draft(Path(run_dir), dataset, path)
-    try:
-        yield draft
-    finally:
-        shutil.rmtree(path, ignore_errors=True)
+    weakref.finalize(draft, shutil.rmtree, path, ignore_errors=True)
+    return draft
 
 
 def current_version(run_dir: Path | str, dataset: str) -> Version:
@@ -175,6 +169,13 @@ def prune_versions(run_dir: Path | str, keep: int) -> list[Path]:
                 shutil.rmtree(path)
                 removed.append(path)
     return removed
+
+
+@cache
+def hash_code() -> str:
+    """The version of the code that makes the data: a hash of all of pipeline/."""
+    files = sorted(Path(__file__).parent.glob("*.py"))
+    return hashlib.sha256(b"".join(file.name.encode() + file.read_bytes() for file in files)).hexdigest()[:16]
 
 
 def hash_file(path: Path) -> str:

@@ -1,0 +1,96 @@
+"""The one table of parameters: their types, ranges and choices, for the notebooks and for `run_all.py`."""
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from pipeline.errors import ParameterError
+
+MODEL_NAMES = ("naive", "naive_scaled", "linear", "random_forest", "xgboost", "hist_gradient_boosting", "grid")
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """What a value must be. kind: str, int, float or bool; choices are for text, the range for numbers."""
+
+    kind: type
+    help: str
+    choices: tuple[str, ...] = ()
+    at_least: float | None = None
+    at_most: float | None = None
+    listed: bool = False  # several choices, separated by commas
+    day: bool = False  # text that is a day, YYYY-MM-DD
+
+
+PARAMETERS = {
+    "RUN_DIR": Parameter(str, "folder for everything that a run makes"),
+    "SPARK_MASTER": Parameter(str, "where Spark runs: local[*], local[2], spark://host:7077"),
+    "SOURCE": Parameter(str, "where the CSVs come from", choices=("sample", "folder", "kaggle")),
+    "DATA_DIR": Parameter(str, "for SOURCE folder: the folder with stocks/ and etfs/, or its zip"),
+    "MAX_QUARANTINE_SHARE": Parameter(float, "largest share of refused rows that is published", at_least=0, at_most=1),
+    "WINDOW_DAYS": Parameter(int, "length of the window in days", at_least=2, at_most=1000),
+    "WINDOW_RULE": Parameter(str, "what a day of the window is", choices=("rows", "calendar")),
+    "TEST_FROM": Parameter(str, "first day of the test period", day=True),
+    "MODELS": Parameter(str, "the models to train, separated by commas", choices=MODEL_NAMES, listed=True),
+    "NEXT_DAY": Parameter(bool, "whether to train the next-day model"),
+    "DEVICE": Parameter(str, "where XGBoost trains", choices=("cpu", "cuda")),
+    "TUNNEL": Parameter(str, "whether to open a public link", choices=("auto", "ngrok", "none")),
+}
+
+
+def check_parameters(**values: Any) -> None:
+    """Raise ParameterError, which names the remedy, unless every value is one that its parameter can have."""
+    for name, value in values.items():
+        if name not in PARAMETERS:
+            raise ParameterError(f"There is no parameter {name}{suggest(name, PARAMETERS) or "."}")
+        check_value(name, value, PARAMETERS[name])
+
+
+def check_value(name: str, value: Any, parameter: Parameter) -> None:
+    kinds = (int, float) if parameter.kind is float else (parameter.kind,)
+    if type(value) not in kinds:
+        raise ParameterError(f"{name} must be {describe(parameter)}, not {value!r}.")
+    if parameter.listed or parameter.choices:
+        check_choices(name, value, parameter)
+    low, high = parameter.at_least, parameter.at_most
+    if (low is not None and not value >= low) or (high is not None and not value <= high):
+        raise ParameterError(f"{name} must be {describe(parameter)}, not {value!r}.")
+    if parameter.day:
+        check_day(name, value)
+
+
+def check_choices(name: str, value: str, parameter: Parameter) -> None:
+    given = [one.strip() for one in value.split(",")] if parameter.listed else [value]
+    for one in given:
+        if one not in parameter.choices:
+            hint = suggest(one, parameter.choices)
+            raise ParameterError(f"{name} must be {describe(parameter)}, not {one!r}{hint or "."}")
+
+
+def check_day(name: str, value: str) -> None:
+    try:
+        if date.fromisoformat(value).isoformat() == value:
+            return
+    except ValueError:
+        pass
+    raise ParameterError(f"{name} must be a day as YYYY-MM-DD, not {value!r}.")
+
+
+def describe(parameter: Parameter) -> str:
+    """What a value must be, as it continues "must be"."""
+    if parameter.choices:
+        many = "one or more of" if parameter.listed else "one of"
+        return f"{many} {', '.join(parameter.choices)}"
+    kind = {str: "text", int: "a whole number", float: "a number", bool: "true or false"}[parameter.kind]
+    if parameter.at_least is not None:
+        kind += f" from {parameter.at_least} to {parameter.at_most}"
+    return kind
+
+
+def suggest(name: str, known: Iterable[str]) -> str:
+    """The nearest right name, as a question to put behind a wrong one; nothing if none is near."""
+    by_case = {one.lower(): one for one in known}
+    near = difflib.get_close_matches(name.lower(), by_case, n=1, cutoff=0.5)
+    return f": did you mean {by_case[near[0]]}?" if near else ""

@@ -1,0 +1,71 @@
+"""Parquet parts of a dataset, written by tasks that may run twice.
+
+Every attempt writes under a name that nobody else has. Spark reports one attempt for each task; its file gets the part's final name
+and whatever other attempts left is removed.
+"""
+
+import hashlib
+import json
+import uuid
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+ATTEMPT_PREFIX = ".attempt-"
+ROW_GROUP = 2**20
+
+
+@dataclass(frozen=True)
+class Written:
+    """A Parquet file inside a dataset's folder."""
+
+    name: str
+    rows: int
+    bytes: int
+    sha256: str
+
+
+def write_attempt(table: pa.Table, folder: Path) -> str | None:
+    """Write one attempt at a part into `folder`; nothing for a table without rows. Returns what `keep_attempts` takes."""
+    if not table.num_rows:
+        return None
+    data = encode_parquet(table)
+    path = folder / f"{ATTEMPT_PREFIX}{uuid.uuid4().hex}.parquet"
+    path.write_bytes(data)
+    return json.dumps(asdict(Written(path.name, table.num_rows, data.size, hashlib.sha256(data).hexdigest())))
+
+
+def keep_attempts(folder: Path, attempts: Iterable[str | None]) -> list[Written]:
+    """Give the reported attempts, in order, their final names part-00000.parquet and so on; remove all others."""
+    kept = []
+    for number, attempt in enumerate(attempt for attempt in attempts if attempt):
+        facts = json.loads(attempt)
+        name = f"part-{number:05d}.parquet"
+        (folder / facts["name"]).rename(folder / name)
+        kept.append(Written(**facts | {"name": name}))
+    for path in folder.glob(f"{ATTEMPT_PREFIX}*"):
+        path.unlink()
+    return kept
+
+
+def encode_parquet(table: pa.Table) -> pa.Buffer:
+    """The bytes of a Parquet file; they depend on the table alone.
+
+    Split by byte, the doubles of a price series compress a third better and no slower than plain ones.
+    """
+    floats = [field.name for field in table.schema if pa.types.is_floating(field.type)]
+    repeated = [field.name for field in table.schema if field.name in ("Symbol", "Security Name", "Date", "file", "reason")]
+    sink = pa.BufferOutputStream()
+    pq.write_table(
+        table,
+        sink,
+        compression="zstd",
+        compression_level=1,
+        use_dictionary=repeated,
+        use_byte_stream_split=floats,
+        row_group_size=ROW_GROUP,
+    )
+    return sink.getvalue()

@@ -1,0 +1,148 @@
+"""One Spark for everybody: a session for a notebook, and the local server that the notebooks of a run share.
+
+With SPARK_REMOTE set, a notebook is a client of that Spark Connect server. Without it, it starts a Spark of its own on SPARK_MASTER.
+What follows uses only what both can do: DataFrames, mapInArrow and pyspark.ml.
+"""
+
+import os
+import re
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from pyspark.sql import SparkSession
+
+from pipeline.errors import ResourceError
+from pipeline.java import find_java
+
+ROOT = Path(__file__).parent.parent
+START_TIMEOUT = 90  # seconds
+
+SETTINGS = {
+    "spark.app.name": "stock market pipeline",
+    "spark.sql.session.timeZone": "UTC",
+    "spark.ui.enabled": "false",
+    "spark.ui.showConsoleProgress": "false",
+    "spark.sql.shuffle.partitions": "8",
+    "spark.driver.memory": "2g",
+    # Results of a task are counts and statistics; a batch must hold one part's.
+    "spark.sql.execution.arrow.maxRecordsPerBatch": "100000",
+    # A worker process that imported pandas and pyarrow serves the next task as well.
+    "spark.python.worker.reuse": "true",
+}
+
+# Ends the process group $0 as soon as its own standard input closes, which the kernel does when the run dies, however it dies.
+GUARD = 'cat >/dev/null; kill -TERM "-$0" 2>/dev/null; sleep 5; kill -KILL "-$0" 2>/dev/null'
+
+
+def open_spark(master: str) -> SparkSession:
+    """A session on the server that SPARK_REMOTE names, else on a Spark of this process's own at `master`.
+
+    Raises ResourceError without Java, or if Spark does not start.
+    """
+    if remote := os.environ.get("SPARK_REMOTE"):
+        return SparkSession.builder.remote(remote).getOrCreate()
+    os.environ.update(worker_environment())
+    builder = SparkSession.builder.master(allow_retries(master))
+    for key, value in SETTINGS.items():
+        builder = builder.config(key, value)
+    with jvm_talk_to(Path(os.devnull)):
+        session = builder.getOrCreate()
+    session.sparkContext.setLogLevel("ERROR")
+    return session
+
+
+def allow_retries(master: str) -> str:
+    """A local master that gives a failed task three more attempts, as a cluster does."""
+    local = re.fullmatch(r"local(?:\[(\*|\d+)\])?", master)
+    return f"local[{local[1] or 1},4]" if local else master
+
+
+def worker_environment() -> dict[str, str]:
+    """What Spark's processes need: Java, this Python, the project on its path, and no look at the network's names."""
+    paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+    return {
+        "JAVA_HOME": str(find_java()),
+        "PYSPARK_PYTHON": sys.executable,
+        "PYSPARK_DRIVER_PYTHON": sys.executable,
+        "PYTHONPATH": os.pathsep.join(dict.fromkeys(paths)),
+        "SPARK_LOCAL_IP": os.environ.get("SPARK_LOCAL_IP", "127.0.0.1"),
+    }
+
+
+@contextmanager
+def jvm_talk_to(log: Path) -> Iterator[None]:
+    """Have a process that is started in the block write its standard error to `log`: a notebook would store it as output."""
+    before = os.dup(2)
+    with log.open("ab") as file:
+        os.dup2(file.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(before, 2)
+        os.close(before)
+
+
+@contextmanager
+def connect_server(master: str, log: Path) -> Iterator[str]:
+    """Run a Spark Connect server on loopback for the length of the block. Yields its address, sc://127.0.0.1:PORT.
+
+    It ends with this process, even if that is killed. Raises ResourceError, with the end of `log`, if it does not start.
+    """
+    import pyspark
+
+    home = Path(pyspark.__file__).parent
+    port = find_port()
+    settings = SETTINGS | {
+        "spark.master": allow_retries(master),
+        "spark.connect.grpc.binding.address": "127.0.0.1",
+        "spark.connect.grpc.binding.port": str(port),
+    }
+    command = [str(home / "bin" / "spark-submit"), "--class", "org.apache.spark.sql.connect.service.SparkConnectServer"]
+    for key, value in settings.items():
+        command += ["--conf", f"{key}={value}"]
+    environment = {**os.environ, **worker_environment(), "SPARK_HOME": str(home)}
+    environment.pop("SPARK_REMOTE", None)
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("wb") as output:
+        server = subprocess.Popen(
+            [*command, "spark-internal"],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    guard = subprocess.Popen(["sh", "-c", GUARD, str(server.pid)], stdin=subprocess.PIPE, start_new_session=True)
+    try:
+        wait_for_port(server, port, log)
+        yield f"sc://127.0.0.1:{port}"
+    finally:
+        guard.stdin.close()
+        server.wait()
+        # The guard waits before its last resort; with the server gone there is nothing left to do.
+        with suppress(ProcessLookupError):
+            guard.terminate()
+        guard.wait()
+
+
+def find_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def wait_for_port(server: subprocess.Popen, port: int, log: Path) -> None:
+    deadline = time.monotonic() + START_TIMEOUT
+    while time.monotonic() < deadline:
+        if server.poll() is not None:
+            break
+        with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=1):
+            return
+        time.sleep(0.1)
+    tail = log.read_text(errors="replace").strip()[-1500:]
+    raise ResourceError(f"Spark did not start (exit code {server.poll()}). The end of {log}:\n{tail}")
