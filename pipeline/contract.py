@@ -64,7 +64,7 @@ REASONS = {
     "encoding": "The row holds bytes that are not UTF-8, or a NUL byte.",
     "fields": "The row has more or fewer fields than the header, or a quote left open.",
     "blank": "At least one of the seven fields is empty.",
-    "date": "Date is not a day written as YYYY-MM-DD.",
+    "date": "Date is not a day written as YYYY-MM-DD, from 1678 to 2261 (what pandas can hold).",
     "number": "A price or the Volume is not a finite number.",
     "volume": "Volume is negative, not a whole number, or 2^53 and more, where doubles skip whole numbers.",
     "duplicate date": "The symbol has an earlier line of the same day; the first one was kept.",

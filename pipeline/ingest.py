@@ -180,12 +180,10 @@ def settle(source: Source, counts: pa.Table, prices_dir: Path, quarantine_dir: P
         raise QualityError(f"{unbalanced['file'].iloc[0]}: data rows are not published + refused rows. Nothing is published.")
     written = frame.groupby("part").first()
     checksums = {**dict(zip(frame.index, frame["crc32"], strict=True)), METADATA: source.metadata_checksum}
-    return Ingested(
-        ledger,
-        keep_attempts(prices_dir, written["prices"]),
-        keep_attempts(quarantine_dir, written["quarantine"]),
-        combine_checksums(checksums),
-    )
+    published, refused = keep_attempts(prices_dir, written["prices"]), keep_attempts(quarantine_dir, written["quarantine"])
+    if sum(part.rows for part in published) != ledger["rows"].sum():
+        raise QualityError("The files of `prices` hold another number of rows than the ledger. Nothing is published.")
+    return Ingested(ledger, published, refused, combine_checksums(checksums))
 
 
 def build_ledger(source: Source, counts: pd.DataFrame) -> pd.DataFrame:

@@ -18,6 +18,9 @@ from pipeline.contract import CSV_COLUMNS, PRICE_COLUMNS
 
 BOM = b"\xef\xbb\xbf"
 VOLUME_LIMIT = 2**53  # from here on doubles skip whole numbers
+FIRST_DAY, LAST_DAY = date(1678, 1, 1), date(2261, 12, 31)  # what pandas can keep as nanoseconds; beyond is a slip of the pen
+EPOCH = date(1970, 1, 1).toordinal()
+NO_DAY = -(2**31)
 DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 BLANKS = " \t"
@@ -78,6 +81,16 @@ def parse_market_csv(data: bytes) -> MarketRows:
     return parse_fast(data, body, lines - 1, columns) or parse_carefully(body, columns)
 
 
+def is_utf8(data: bytes) -> bool:
+    if data.isascii():
+        return True
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
 def read_header(line: bytes) -> list[str] | None:
     """The names of the columns, or None if one of the seven is absent or there twice."""
     try:
@@ -89,7 +102,7 @@ def read_header(line: bytes) -> list[str] | None:
 
 def parse_fast(data: bytes, body: bytes, data_rows: int, columns: list[str]) -> MarketRows | None:
     """The file by pyarrow, with a careful look at the lines that it could not fill; None where lines and rows may not agree."""
-    if b"\0" in data or data.count(b"\r") != data.count(b"\r\n"):
+    if b"\0" in data or data.count(b"\r") != data.count(b"\r\n") or not is_utf8(data):
         return None
     try:
         table = arrow_csv.read_csv(pa.BufferReader(data), READ, None, CONVERT)
@@ -117,12 +130,12 @@ def parse_fast(data: bytes, body: bytes, data_rows: int, columns: list[str]) -> 
 
 
 def find_doubtful(table: pa.Table) -> np.ndarray:
-    """Indices of the rows with an empty field, a number that is not finite, or a Volume that cannot be one."""
+    """Indices of the rows with an empty field, a day out of range, a number that is not finite, or a Volume that cannot be one."""
     doubtful = np.zeros(table.num_rows, dtype=bool)
     for name, column in zip(table.column_names, table.columns, strict=True):
         if name == "Date":
-            if column.null_count:
-                doubtful |= column.is_null().to_numpy()
+            days = column.cast(pa.int32()).fill_null(NO_DAY).to_numpy()
+            doubtful |= (days < FIRST_DAY.toordinal() - EPOCH) | (days > LAST_DAY.toordinal() - EPOCH)
             continue
         values = column.to_numpy()  # nulls become NaN
         if not math.isfinite(values.sum()):
@@ -191,9 +204,12 @@ def parse_day(text: str) -> date:
     if not DAY.fullmatch(text):
         raise LineError("date")
     try:
-        return date.fromisoformat(text)
+        day = date.fromisoformat(text)
     except ValueError:
         raise LineError("date") from None
+    if not FIRST_DAY <= day <= LAST_DAY:
+        raise LineError("date")
+    return day
 
 
 def parse_number(text: str) -> float:

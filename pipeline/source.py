@@ -11,6 +11,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from stat import S_ISREG
 
 from pipeline.errors import InputError, QualityError
 
@@ -19,6 +20,8 @@ SAMPLE = Path(__file__).parent.parent / "notebooks" / "sample"
 METADATA = "symbols_valid_meta.csv"
 FOLDERS = {"stocks": "stock", "etfs": "etf"}
 READERS = 4
+# Windows cannot have a file PRN.csv, so archives made there call it _PRN.csv.
+RESERVED = {"CON", "PRN", "AUX", "NUL", *(f"{port}{number}" for port in ("COM", "LPT") for number in range(1, 10))}
 
 
 @dataclass(frozen=True, order=True)
@@ -96,11 +99,14 @@ def open_source(kind: str, data_dir: str = "") -> Source:
             raise InputError(f"DATA_DIR {data_dir!r} is not there: name a folder with stocks/ and etfs/ in it, or its zip.")
     prefix, listed = list_zip(root) if root.is_file() else list_folder(root)
     metadata = next((path for path in listed if path == METADATA), None)
-    csvs = {path: facts for path, facts in listed.items() if path.count("/") == 1 and path.endswith(".csv")}
+    csvs = {path: facts for path, facts in listed.items() if path.count("/") == 1 and path.lower().endswith(".csv")}
     if not csvs:
         raise InputError(f"{root} has no CSV in stocks/ or etfs/: give DATA_DIR the folder that holds these two.")
     if metadata is None:
         raise InputError(f"{root} has no {METADATA}, which gives the symbols' names (columns NASDAQ Symbol, Security Name).")
+    for path in csvs:
+        if not path.isprintable():
+            raise InputError(f"{path!r} in {root}: a symbol cannot hold such characters. Rename the file.")
     names = read_names(root, prefix)
     files = [
         MarketFile(read_symbol(path, names), FOLDERS[path.split("/")[0]], path, size, stamp)
@@ -113,9 +119,9 @@ def open_source(kind: str, data_dir: str = "") -> Source:
 
 def list_folder(root: Path) -> tuple[str, dict[str, tuple[int, int]]]:
     """Files of the layout in a folder: "", and path -> (size, time of the last change in ns)."""
-    paths = [*(path for folder in FOLDERS for path in (root / folder).glob("*.csv")), *root.glob(METADATA)]
-    stats = ((path, path.stat()) for path in paths)
-    return "", {path.relative_to(root).as_posix(): (stat.st_size, stat.st_mtime_ns) for path, stat in stats}
+    paths = [*(path for folder in FOLDERS for path in (root / folder).glob("*")), *root.glob(METADATA)]
+    stats = ((path.relative_to(root).as_posix(), path.stat()) for path in paths)
+    return "", {path: (stat.st_size, stat.st_mtime_ns) for path, stat in stats if S_ISREG(stat.st_mode)}
 
 
 def list_zip(root: Path) -> tuple[str, dict[str, tuple[int, int]]]:
@@ -157,13 +163,10 @@ def read_names(root: Path, prefix: str) -> dict[str, str]:
 
 
 def read_symbol(path: str, names: dict[str, str]) -> str:
-    """The symbol that a file is named after.
-
-    Windows cannot have a file PRN.csv (nor CON, AUX, NUL), so archives made there call it _PRN.csv.
-    """
-    stem = path.rsplit("/", 1)[1].removesuffix(".csv")
+    """The symbol that a file is named after, character by character. _PRN.csv is PRN if the metadata knows that symbol."""
+    stem = path.rsplit("/", 1)[1][: -len(".csv")]
     bare = stem.removeprefix("_")
-    return bare if stem not in names and bare in names else stem
+    return bare if bare in RESERVED and bare in names else stem
 
 
 def refuse_duplicates(files: list[MarketFile]) -> None:

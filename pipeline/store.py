@@ -85,6 +85,8 @@ class Draft:
         """
         files = [asdict(part) for part in parts]
         listed = {file["name"] for file in files}
+        for stray in self.path.glob(".*"):  # what an attempt wrote after Spark had stopped waiting for it
+            stray.unlink()
         others = [path for path in sorted(self.path.iterdir()) if path.name not in listed]
         files += [{"name": path.name, "bytes": path.stat().st_size, "sha256": hash_file(path)} for path in others]
         manifest = {
