@@ -44,7 +44,7 @@ def check_parameters(**values: Any) -> None:
     """Raise ParameterError, which names the remedy, unless every value is one that its parameter can have."""
     for name, value in values.items():
         if name not in PARAMETERS:
-            raise ParameterError(f"There is no parameter {name}{suggest(name, PARAMETERS) or "."}")
+            raise ParameterError(f"There is no parameter {name}{suggest(name, PARAMETERS)}")
         check_value(name, value, PARAMETERS[name])
 
 
@@ -66,7 +66,7 @@ def check_choices(name: str, value: str, parameter: Parameter) -> None:
     for one in given:
         if one not in parameter.choices:
             hint = suggest(one, parameter.choices)
-            raise ParameterError(f"{name} must be {describe(parameter)}, not {one!r}{hint or "."}")
+            raise ParameterError(f"{name} must be {describe(parameter)}, not {one!r}{hint}")
 
 
 def check_day(name: str, value: str) -> None:
@@ -90,7 +90,7 @@ def describe(parameter: Parameter) -> str:
 
 
 def suggest(name: str, known: Iterable[str]) -> str:
-    """The nearest right name, as a question to put behind a wrong one; nothing if none is near."""
+    """The end of a sentence about a wrong name: the nearest right one as a question, or a full stop if none is near."""
     by_case = {one.lower(): one for one in known}
     near = difflib.get_close_matches(name.lower(), by_case, n=1, cutoff=0.5)
-    return f": did you mean {by_case[near[0]]}?" if near else ""
+    return f": did you mean {by_case[near[0]]}?" if near else "."

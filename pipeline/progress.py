@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 FILE_VARIABLE = "PIPELINE_PROGRESS"  # names the file to which run_all.py listens
 INTERVAL = 0.5  # seconds
