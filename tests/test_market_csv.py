@@ -1,4 +1,4 @@
-"""What comes out of a CSV's bytes: the rows that are good, and every other line with its number, text and reason."""
+"""What comes out of a CSV's bytes: the good rows, and every other line with its number, text and reason."""
 
 import random
 from datetime import date, timedelta
@@ -199,7 +199,7 @@ def test_faults_planted_at_random_are_found_and_nothing_else(seed):
 
 @pytest.mark.parametrize("seed", range(40))
 def test_fast_way_and_careful_way_agree_whatever_the_bytes(seed):
-    """Bytes exchanged at random: the fast way may pass, but it may not say anything else than the careful way."""
+    """Bytes exchanged at random: the fast way may pass, but what it says must be what the careful way says."""
     rng = np.random.default_rng(seed)
     body = bytearray(b"\n".join(make_lines(random.Random(seed), 40)) + b"\n")
     for position in rng.integers(0, len(body), rng.integers(1, 4)):
