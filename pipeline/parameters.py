@@ -22,6 +22,8 @@ class Parameter:
     at_most: float | None = None
     listed: bool = False  # several choices, separated by commas
     day: bool = False  # text that is a day, YYYY-MM-DD
+    of_run: bool = False  # of run_all.py itself; no notebook declares it
+    default: Any = None  # of a parameter of the run
 
 
 PARAMETERS = {
@@ -37,6 +39,8 @@ PARAMETERS = {
     "NEXT_DAY": Parameter(bool, "whether to train the next-day model"),
     "DEVICE": Parameter(str, "where XGBoost trains", choices=("cpu", "cuda")),
     "TUNNEL": Parameter(str, "whether to open a public link", choices=("auto", "ngrok", "none")),
+    "CELL_TIMEOUT": Parameter(int, "seconds that one cell may take", at_least=1, at_most=86_400, of_run=True, default=7_200),
+    "KEEP": Parameter(int, "versions and runs to keep", at_least=1, at_most=1_000, of_run=True, default=3),
 }
 
 

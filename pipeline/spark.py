@@ -130,6 +130,14 @@ def connect_server(master: str, log: Path) -> Iterator[str]:
         guard.wait()
 
 
+def warm_up(address: str) -> None:
+    """Have a server start its Python workers before the first notebook asks for them: they import pandas and pyarrow for seconds."""
+    with suppress(Exception):  # whatever is wrong with the server, the first notebook says it better
+        session = SparkSession.builder.remote(address).create()
+        session.range(0, 64, 1, 64).mapInArrow(lambda batches: batches, "id bigint").count()
+        session.stop()
+
+
 def find_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

@@ -21,7 +21,14 @@ KERNELSPEC = {"display_name": "Python 3", "language": "python", "name": "python3
 def renew(notebook: Path) -> None:
     """Execute one notebook in its own folder and write it back, without what differs between two runs or machines."""
     content = nbformat.read(notebook, as_version=4)
-    NotebookClient(content, timeout=1200, kernel_name="python3", resources={"metadata": {"path": notebook.parent}}).execute()
+    client = NotebookClient(
+        content,
+        timeout=1200,
+        kernel_name="python3",
+        resources={"metadata": {"path": notebook.parent}},
+        extra_arguments=["--log-level=ERROR"],
+    )
+    client.execute()
     content.metadata = {"kernelspec": KERNELSPEC, "language_info": {"name": "python"}}
     for cell in content.cells:
         cell.metadata = {key: value for key, value in cell.metadata.items() if key == "tags"}

@@ -1,0 +1,79 @@
+"""What a person sees of a run: a live line for each stage on a terminal, plain lines anywhere else."""
+
+import json
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from pipeline.runner import RunResult, StageResult
+
+STYLES = {"done": "green", "cached": "cyan", "failed": "bold red", "skipped": "dim", "running": "yellow"}
+
+
+class Display:
+    """The terminal of a run. quiet: nothing but errors."""
+
+    def __init__(self, quiet: bool = False) -> None:
+        self.console = Console(quiet=quiet, highlight=False)
+        self.errors = Console(stderr=True, highlight=False)
+        self.live: Live | None = None
+
+    def say(self, text: str) -> None:
+        self.console.print(text, markup=False)
+
+    def begin_stage(self, name: str, progress: Path) -> None:
+        """Show a stage at work; `progress` is the file in which its notebook tells how far it is."""
+        if self.console.is_terminal:
+            self.live = Live(StageLine(name, progress), console=self.console, refresh_per_second=4, transient=True)
+            self.live.start()
+
+    def end_stage(self, stage: "StageResult") -> None:
+        if self.live:
+            self.live.stop()
+            self.live = None
+        note = {"cached": "nothing changed", "done": f"({stage.why})"}.get(stage.state, "")
+        line = Text(f"{stage.name:<10}")
+        line.append(f"{stage.state:<8}", STYLES[stage.state])
+        line.append(f"{stage.seconds:>8.1f} s  " if stage.state != "cached" else " " * 12)
+        line.append(note, "dim")
+        self.console.print(line)
+
+    def end_run(self, result: "RunResult") -> None:
+        """The verdict, and on failure one line on standard error that says what to do."""
+        if result.error:
+            self.errors.print(Text(f"error: {result.error}", "red"))
+            self.errors.print(f"details: {result.folder}", markup=False, soft_wrap=True)
+        else:
+            self.console.print(f"done in {result.seconds:.1f} s: {result.folder}", markup=False, soft_wrap=True)
+
+
+class StageLine:
+    """One line that is drawn anew several times a second: stage, time, progress."""
+
+    def __init__(self, name: str, progress: Path) -> None:
+        self.name, self.progress, self.start = name, progress, time.monotonic()
+
+    def __rich__(self) -> Table:
+        seconds = time.monotonic() - self.start
+        line = Table.grid(padding=(0, 1))
+        line.add_row(f"{self.name:<9}", Text("running ", STYLES["running"]), f"{seconds:>7.1f} s", self.read_progress())
+        return line
+
+    def read_progress(self) -> str:
+        """The last line that the notebook wrote, for a person: 5,120/8,049 files, 17,900,000 rows, 1.6 M rows/s, 7 s left."""
+        with suppress(OSError, ValueError, IndexError, KeyError):
+            last = json.loads(self.progress.read_text().splitlines()[-1])
+            done, total, seconds = last["done"], last["total"], last["seconds"]
+            if not done or done == total:
+                return f"{total:,} {last['unit']}"
+            left = seconds / done * (total - done)
+            rate = last["rows"] / seconds / 1e6
+            return f"{done:,}/{total:,} {last['unit']}, {last['rows']:,} rows, {rate:.1f} M rows/s, {left:.0f} s left"
+        return ""
