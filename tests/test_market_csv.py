@@ -199,7 +199,7 @@ def test_faults_planted_at_random_are_found_and_nothing_else(seed):
 
 @pytest.mark.parametrize("seed", range(40))
 def test_fast_way_and_careful_way_agree_whatever_the_bytes(seed):
-    """Bytes exchanged at random: the fast way may pass, but what it says must be what the careful way says."""
+    """Bytes exchanged at random: the fast way may pass; what it says must be what the careful way says."""
     rng = np.random.default_rng(seed)
     body = bytearray(b"\n".join(make_lines(random.Random(seed), 40)) + b"\n")
     for position in rng.integers(0, len(body), rng.integers(1, 4)):
