@@ -21,7 +21,9 @@ ROOT = Path(__file__).parent
 def read_arguments() -> argparse.Namespace:
     names = [stage.name for stage in STAGES]
     parser = argparse.ArgumentParser(description="Run the four notebooks in order.", epilog=__doc__.split("\n\n")[1])
-    parser.add_argument("--params", type=Path, default=ROOT / "params" / "demo.yaml", metavar="FILE", help="parameters (YAML)")
+    parser.add_argument(
+        "--params", type=Path, default=ROOT / "params" / "demo.yaml", metavar="FILE", help="parameters (YAML)"
+    )
     parser.add_argument("-p", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"), help="one parameter")
     parser.add_argument("--run-dir", type=Path, metavar="DIR", help="default: outputs/<name of the params file>")
     parser.add_argument("--from", dest="first", metavar="STAGE", help=f"first stage: {', '.join(names)}")

@@ -18,7 +18,9 @@ from pipeline.rolling import calendar_mean, calendar_median, find_starts, rollin
 from pipeline.store import Draft, Version
 
 
-def write_features(spark: SparkSession, prices: Version, draft: Draft, window_days: int, window_rule: str) -> list[Written]:
+def write_features(
+    spark: SparkSession, prices: Version, draft: Draft, window_days: int, window_rule: str
+) -> list[Written]:
     """Compute the features of all of `prices` and write their parts into the draft's folder."""
     paths = [path.resolve() for path in prices.files]
     folder = draft.path.resolve()

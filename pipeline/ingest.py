@@ -97,7 +97,13 @@ def write_prices(spark: SparkSession, source: Source, prices: Draft, quarantine:
 
 
 def run_part(
-    part: Part, root: Path, prefix: str, names: dict[str, str | None], prices_dir: Path, quarantine_dir: Path, tally: Tally
+    part: Part,
+    root: Path,
+    prefix: str,
+    names: dict[str, str | None],
+    prices_dir: Path,
+    quarantine_dir: Path,
+    tally: Tally,
 ) -> pa.RecordBatch:
     """One attempt at one part: read, parse, write. Returns the counts of its files."""
     parsed: list[MarketRows] = []
@@ -177,10 +183,15 @@ def settle(source: Source, counts: pa.Table, prices_dir: Path, quarantine_dir: P
     ledger = build_ledger(source, frame)
     unbalanced = ledger[ledger["data_rows"] != ledger["rows"] + ledger["refused"]]
     if len(unbalanced):
-        raise QualityError(f"{unbalanced['file'].iloc[0]}: data rows are not published + refused rows. Nothing is published.")
+        raise QualityError(
+            f"{unbalanced['file'].iloc[0]}: data rows are not published + refused rows. Nothing is published."
+        )
     written = frame.groupby("part").first()
     checksums = {**dict(zip(frame.index, frame["crc32"], strict=True)), METADATA: source.metadata_checksum}
-    published, refused = keep_attempts(prices_dir, written["prices"]), keep_attempts(quarantine_dir, written["quarantine"])
+    published, refused = (
+        keep_attempts(prices_dir, written["prices"]),
+        keep_attempts(quarantine_dir, written["quarantine"]),
+    )
     if sum(part.rows for part in published) != ledger["rows"].sum():
         raise QualityError("The files of `prices` hold another number of rows than the ledger. Nothing is published.")
     return Ingested(ledger, published, refused, combine_checksums(checksums))

@@ -31,7 +31,9 @@ def hold_run(run_dir: Path) -> Iterator[str]:
     with open_lock(run_dir / ".publish.lock") as publishing, open_lock(run_dir / ".lock") as lock:
         fcntl.flock(publishing, fcntl.LOCK_EX)
         if not try_lock(lock):
-            raise LockedError(f"{run_dir} is in use by another run. Wait for its end, or use --run-dir for a second one.")
+            raise LockedError(
+                f"{run_dir} is in use by another run. Wait for its end, or use --run-dir for a second one."
+            )
         token = secrets.token_hex(8)
         lock.truncate(0)
         lock.write(token)
@@ -52,7 +54,9 @@ def publish_right(run_dir: Path) -> Iterator[None]:
         fcntl.flock(publishing, fcntl.LOCK_EX)
         if token is None:
             if not try_lock(lock):
-                raise LockedError(f"A run holds {run_dir}: nothing was published. Wait for its end and run this cell again.")
+                raise LockedError(
+                    f"A run holds {run_dir}: nothing was published. Wait for its end and run this cell again."
+                )
         elif try_lock(lock) or lock.read() != token:
             raise LockedError(f"The run that started this notebook has ended: nothing was published into {run_dir}.")
         yield

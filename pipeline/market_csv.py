@@ -18,7 +18,10 @@ from pipeline.contract import CSV_COLUMNS, PRICE_COLUMNS
 
 BOM = b"\xef\xbb\xbf"
 VOLUME_LIMIT = 2**53  # from here on doubles skip whole numbers
-FIRST_DAY, LAST_DAY = date(1678, 1, 1), date(2261, 12, 31)  # what pandas can keep as nanoseconds; beyond is a slip of the pen
+FIRST_DAY, LAST_DAY = (
+    date(1678, 1, 1),
+    date(2261, 12, 31),
+)  # what pandas can keep as nanoseconds; beyond is a slip of the pen
 EPOCH = date(1970, 1, 1).toordinal()
 NO_DAY = -(2**31)
 DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
@@ -170,9 +173,7 @@ def parse_carefully(body: bytes, columns: list[str]) -> MarketRows:
         except LineError as error:
             refused.append(Refusal(number, show(line), str(error)))
     in_order = [rows[day] for day in sorted(rows)]
-    arrays = [
-        pa.array([row[index] for row in in_order], kind) for index, kind in enumerate(ROWS.types)
-    ]
+    arrays = [pa.array([row[index] for row in in_order], kind) for index, kind in enumerate(ROWS.types)]
     return MarketRows(pa.table(arrays, schema=ROWS), tuple(refused), len(lines))
 
 

@@ -39,7 +39,9 @@ PARAMETERS = {
     "NEXT_DAY": Parameter(bool, "whether to train the next-day model"),
     "DEVICE": Parameter(str, "where XGBoost trains", choices=("cpu", "cuda")),
     "TUNNEL": Parameter(str, "whether to open a public link", choices=("auto", "ngrok", "none")),
-    "CELL_TIMEOUT": Parameter(int, "seconds that one cell may take", at_least=1, at_most=86_400, of_run=True, default=7_200),
+    "CELL_TIMEOUT": Parameter(
+        int, "seconds that one cell may take", at_least=1, at_most=86_400, of_run=True, default=7_200
+    ),
     "KEEP": Parameter(int, "versions and runs to keep", at_least=1, at_most=1_000, of_run=True, default=3),
 }
 

@@ -57,7 +57,9 @@ def encode_parquet(table: pa.Table) -> pa.Buffer:
     Split by byte, the doubles of a price series compress a third better and no slower than plain ones.
     """
     floats = [field.name for field in table.schema if pa.types.is_floating(field.type)]
-    repeated = [field.name for field in table.schema if field.name in ("Symbol", "Security Name", "Date", "file", "reason")]
+    repeated = [
+        field.name for field in table.schema if field.name in ("Symbol", "Security Name", "Date", "file", "reason")
+    ]
     sink = pa.BufferOutputStream()
     pq.write_table(
         table,

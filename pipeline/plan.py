@@ -63,12 +63,19 @@ def make_plan(
     values = {name: default for names in declared.values() for name, default in names.items()}
     values |= {name: PARAMETERS[name].default for name in RUN_PARAMETERS}
     values |= {name: convert(name, value) for name, value in given.items()}
-    folder = run_dir or (Path(given["RUN_DIR"]) if "RUN_DIR" in given else NOTEBOOKS.parent / "outputs" / params_file.stem)
+    folder = run_dir or (
+        Path(given["RUN_DIR"]) if "RUN_DIR" in given else NOTEBOOKS.parent / "outputs" / params_file.stem
+    )
     values["RUN_DIR"] = str(folder.resolve())
     check_parameters(**{name: value for name, value in values.items() if name in PARAMETERS})
     chosen = choose_stages(stages, first, last, only)
     steps = tuple(
-        Step(stage, notebooks / stage.notebook, {name: values[name] for name in declared[stage.name]}, stage.name in (first, only))
+        Step(
+            stage,
+            notebooks / stage.notebook,
+            {name: values[name] for name in declared[stage.name]},
+            stage.name in (first, only),
+        )
         for stage in chosen
     )
     return Plan(folder.resolve(), steps, values, params_file)
@@ -108,7 +115,9 @@ def convert(name: str, value: Any) -> Any:
         raise ParameterError(f"{name} must be {describe(parameter)}, not {value!r}.") from None
 
 
-def choose_stages(stages: tuple[Stage, ...], first: str | None, last: str | None, only: str | None) -> tuple[Stage, ...]:
+def choose_stages(
+    stages: tuple[Stage, ...], first: str | None, last: str | None, only: str | None
+) -> tuple[Stage, ...]:
     names = [stage.name for stage in stages]
     for name in filter(None, (first, last, only)):
         if name not in names:

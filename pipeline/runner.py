@@ -208,7 +208,10 @@ def describe_failure(error: BaseException, step: Step) -> tuple[int, str]:
     if isinstance(error, CellTimeoutError):
         return TIME_LIMIT, f"{notebook}: a cell took longer than CELL_TIMEOUT allows."
     if isinstance(error, DeadKernelError):
-        return NOTEBOOK_FAILED, f"{notebook}: its kernel died, probably for want of memory. Run again with fewer cores (SPARK_MASTER)."
+        return (
+            NOTEBOOK_FAILED,
+            f"{notebook}: its kernel died, probably for want of memory. Run again with fewer cores (SPARK_MASTER).",
+        )
     if not isinstance(error, PapermillExecutionError):
         return NOTEBOOK_FAILED, f"{notebook}: {type(error).__name__}: {error}"
     if NO_SPACE in error.evalue:

@@ -96,14 +96,18 @@ def open_source(kind: str, data_dir: str = "") -> Source:
     else:
         root = Path(data_dir).expanduser()
         if not data_dir or not root.exists():
-            raise InputError(f"DATA_DIR {data_dir!r} is not there: name a folder with stocks/ and etfs/ in it, or its zip.")
+            raise InputError(
+                f"DATA_DIR {data_dir!r} is not there: name a folder with stocks/ and etfs/ in it, or its zip."
+            )
     prefix, listed = list_zip(root) if root.is_file() else list_folder(root)
     metadata = next((path for path in listed if path == METADATA), None)
     csvs = {path: facts for path, facts in listed.items() if path.count("/") == 1 and path.lower().endswith(".csv")}
     if not csvs:
         raise InputError(f"{root} has no CSV in stocks/ or etfs/: give DATA_DIR the folder that holds these two.")
     if metadata is None:
-        raise InputError(f"{root} has no {METADATA}, which gives the symbols' names (columns NASDAQ Symbol, Security Name).")
+        raise InputError(
+            f"{root} has no {METADATA}, which gives the symbols' names (columns NASDAQ Symbol, Security Name)."
+        )
     for path in csvs:
         if not path.isprintable():
             raise InputError(f"{path!r} in {root}: a symbol cannot hold such characters. Rename the file.")
@@ -158,7 +162,9 @@ def read_names(root: Path, prefix: str) -> dict[str, str]:
     rows = csv.DictReader(io.StringIO(data.decode("utf-8-sig", errors="replace"), newline=""))
     lacking = {"NASDAQ Symbol", "Security Name"} - set(rows.fieldnames or ())
     if lacking:
-        raise InputError(f"{METADATA} in {root} lacks the column {' and '.join(sorted(lacking))}: the names join on them.")
+        raise InputError(
+            f"{METADATA} in {root} lacks the column {' and '.join(sorted(lacking))}: the names join on them."
+        )
     return {row["NASDAQ Symbol"]: row["Security Name"] for row in rows if row["NASDAQ Symbol"] and row["Security Name"]}
 
 

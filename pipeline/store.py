@@ -92,7 +92,9 @@ class Draft:
         manifest = {
             "dataset": self.dataset,
             "rows": sum(file.get("rows", 0) for file in files),
-            "schema": {name: str(kind) for name, kind in zip(schema.names, schema.types, strict=True)} if schema else {},
+            "schema": {name: str(kind) for name, kind in zip(schema.names, schema.types, strict=True)}
+            if schema
+            else {},
             "parameters": dict(parameters),
             "inputs": dict(inputs),
             "code": hash_code(),

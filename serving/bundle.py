@@ -127,7 +127,9 @@ class Bundle:
         return json.loads((self.path / "metrics.json").read_text())
 
 
-def write_bundle(folder: Path, point: Mapping[str, Any], interval: Mapping[str, Any], questions: Sequence[Mapping], facts: Mapping) -> dict:
+def write_bundle(
+    folder: Path, point: Mapping[str, Any], interval: Mapping[str, Any], questions: Sequence[Mapping], facts: Mapping
+) -> dict:
     """Write model.json and golden.json, and return what goes into the manifest under `model`.
 
     point: {"kind": "naive", "scale"}, {"kind": "linear", "intercept", "coefficients"} or {"kind": "grid", "edges", "ratio"};
@@ -139,7 +141,14 @@ def write_bundle(folder: Path, point: Mapping[str, Any], interval: Mapping[str, 
     golden = []
     for question in questions:
         answer = model.answer(*(question[name] for name in FEATURES))
-        golden.append({**{name: question[name] for name in FEATURES}, "volume": answer.volume, "low": answer.low, "high": answer.high})
+        golden.append(
+            {
+                **{name: question[name] for name in FEATURES},
+                "volume": answer.volume,
+                "low": answer.low,
+                "high": answer.high,
+            }
+        )
     (folder / "model.json").write_text(json.dumps(content) + "\n")
     (folder / "golden.json").write_text(json.dumps({"same_day": golden}, indent=1) + "\n")
     return {"format": FORMAT, "features": list(FEATURES), **facts}
@@ -152,11 +161,15 @@ def load_bundle(folder: Path | str) -> Bundle:
         manifest = json.loads((path / "manifest.json").read_text())
         check_files(path, manifest)
         if manifest["model"]["format"] != FORMAT:
-            raise BundleError(f"{path} is a bundle of format {manifest['model']['format']}; this program reads format {FORMAT}.")
+            raise BundleError(
+                f"{path} is a bundle of format {manifest['model']['format']}; this program reads format {FORMAT}."
+            )
         model = read_model(json.loads((path / "model.json").read_text()), manifest["model"]["ranges"])
         golden = json.loads((path / "golden.json").read_text())["same_day"]
     except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
-        raise BundleError(f"{path} is not a whole model bundle ({type(error).__name__}: {error}): train it again.") from error
+        raise BundleError(
+            f"{path} is not a whole model bundle ({type(error).__name__}: {error}): train it again."
+        ) from error
     check_golden(path, model, golden)
     return Bundle(path, manifest, model)
 
@@ -169,7 +182,9 @@ def find_version(folder: Path) -> Path:
     try:
         name = pointer.read_text().strip()
     except OSError:
-        raise BundleError(f"There is no model in {folder}: run notebooks/03_train.ipynb, or python run_all.py, first.") from None
+        raise BundleError(
+            f"There is no model in {folder}: run notebooks/03_train.ipynb, or python run_all.py, first."
+        ) from None
     if Path(name).name != name:
         raise BundleError(f"{pointer} must hold the name of a folder beside it, not {name!r}.")
     return pointer.parent / name

@@ -29,10 +29,7 @@ def make_delivery(folder: Path, files: dict[str, bytes], names: dict[str, str] |
     for path, body in files.items():
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_bytes(HEADER + b"\n" + body)
-    rows = [
-        {"NASDAQ Symbol": one, "Symbol": "other", "Security Name": name}
-        for one, name in (names or {}).items()
-    ]
+    rows = [{"NASDAQ Symbol": one, "Symbol": "other", "Security Name": name} for one, name in (names or {}).items()]
     columns = ["NASDAQ Symbol", "Symbol", "Security Name"]
     pd.DataFrame(rows, columns=columns).to_csv(folder / METADATA, index=False)
     return folder
@@ -202,9 +199,7 @@ def test_same_bytes_from_folder_and_zip_in_any_time_zone(spark, tmp_path, monkey
         draft = open_draft(run_dir, "features")
         parts = write_features(spark, prices, draft, 30, "rows")
         features = draft.publish(parts, parameters={}, inputs={"prices": prices.id})
-        results.append(
-            [list_files(prices), list_files(features), list_files(current_version(run_dir, "symbols"))]
-        )
+        results.append([list_files(prices), list_files(features), list_files(current_version(run_dir, "symbols"))])
     spark.conf.set("spark.sql.session.timeZone", "UTC")
     assert len(results[0][0]) > 3  # several parts
     assert results[0] == results[1] == results[2]
@@ -234,10 +229,7 @@ def test_row_lost_on_the_way_stops_everything(spark, tmp_path):
         parts = plan_parts(source.files)
         names = {file.symbol: None for file in source.files}
         tally = ingest.Tally(tmp_path, 0)
-        counts = [
-            ingest.run_part(part, source.root, "", names, prices.path, quarantine.path, tally)
-            for part in parts
-        ]
+        counts = [ingest.run_part(part, source.root, "", names, prices.path, quarantine.path, tally) for part in parts]
     finally:
         ingest.count_rows = kept
     with pytest.raises(QualityError, match=r"Nothing is published"):

@@ -173,9 +173,7 @@ def read_until(run_dir: Path, stop, failures) -> None:
         try:
             version = current_version(run_dir, "prices")
             for file in json.loads((version.path / "manifest.json").read_text())["files"]:
-                assert (
-                    hashlib.sha256((version.path / file["name"]).read_bytes()).hexdigest() == file["sha256"]
-                )
+                assert hashlib.sha256((version.path / file["name"]).read_bytes()).hexdigest() == file["sha256"]
         except Exception as error:
             failures.put(repr(error))
             return

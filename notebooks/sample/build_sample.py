@@ -61,7 +61,11 @@ def list_symbol(symbol: str, name: str, exchange: str, category: str) -> dict[st
 def main() -> None:
     prices = read_rows("bokeh_sampledata", "_data/stocks.csv.gz")
     for symbol in STOCKS:
-        write_rows(SAMPLE / f"stocks/{symbol}.csv", COLUMNS, [row for row in prices if row["Ticker"] == symbol])
+        write_rows(
+            SAMPLE / f"stocks/{symbol}.csv",
+            COLUMNS,
+            [row for row in prices if row["Ticker"] == symbol],
+        )
     for symbol, (_, file) in INDICES.items():
         rows = read_rows("arch", file)
         for row in rows:
