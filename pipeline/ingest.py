@@ -116,8 +116,11 @@ def run_part(
         if done % REPORT_EVERY == 0 or done == len(paths):
             tally.report(done, sum(row["data_rows"] for row in rows))
     written = {
-        "prices": write_attempt(join_prices(part.files, names, parsed), prices_dir),
-        "quarantine": write_attempt(join_refused(part.files, parsed), quarantine_dir),
+        name: write_attempt(table, folder) if table.num_rows else None
+        for name, table, folder in (
+            ("prices", join_prices(part.files, names, parsed), prices_dir),
+            ("quarantine", join_refused(part.files, parsed), quarantine_dir),
+        )
     }
     return pa.RecordBatch.from_pylist([row | written for row in rows], schema=counts_schema())
 
@@ -217,10 +220,13 @@ def publish_ingested(
     ledger = ingested.ledger
     table = pa.Table.from_pandas(ledger[SYMBOLS.names], schema=SYMBOLS, preserve_index=False)
     listing = keep_attempts(symbols.path, [write_attempt(table, symbols.path)])
+    # A dataset without rows still has a part, so that every reader finds its schema.
+    nothing = QUARANTINE.empty_table()
+    refused = ingested.quarantine or keep_attempts(quarantine.path, [write_attempt(nothing, quarantine.path)])
     flags = {"flags": {name: int(ledger[name].sum()) for name in FLAGS}}
     facts = {"parameters": parameters, "inputs": {"source": ingested.source_fingerprint}}
     return {
-        "quarantine": quarantine.publish(ingested.quarantine, schema=QUARANTINE, **facts),
+        "quarantine": quarantine.publish(refused, schema=QUARANTINE, **facts),
         "symbols": symbols.publish(listing, schema=SYMBOLS, **facts),
         "prices": prices.publish(ingested.prices, schema=PRICES, extra=flags, **facts),
     }

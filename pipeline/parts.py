@@ -28,10 +28,8 @@ class Written:
     sha256: str
 
 
-def write_attempt(table: pa.Table, folder: Path) -> str | None:
-    """Write one attempt at a part into `folder`; nothing for a table without rows. Returns what `keep_attempts` takes."""
-    if not table.num_rows:
-        return None
+def write_attempt(table: pa.Table, folder: Path) -> str:
+    """Write one attempt at a part into `folder`. Returns what `keep_attempts` takes."""
     data = encode_parquet(table)
     path = folder / f"{ATTEMPT_PREFIX}{uuid.uuid4().hex}.parquet"
     path.write_bytes(data)
