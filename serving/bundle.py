@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from serving.errors import BundleError
+from serving.forecasts import Forecasts, read_forecasts
 
 FORMAT = 1
 FEATURES = ("vol_moving_avg", "adj_close_rolling_med")
@@ -112,6 +113,7 @@ class Bundle:
     path: Path
     manifest: Mapping[str, Any]
     model: Model
+    forecasts: Forecasts | None  # None where training made no next-day model
 
     @property
     def version(self) -> str:
@@ -166,12 +168,13 @@ def load_bundle(folder: Path | str) -> Bundle:
             )
         model = read_model(json.loads((path / "model.json").read_text()), manifest["model"]["ranges"])
         golden = json.loads((path / "golden.json").read_text())["same_day"]
+        forecasts = read_forecasts(path)
     except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
         raise BundleError(
             f"{path} is not a whole model bundle ({type(error).__name__}: {error}): train it again."
         ) from error
     check_golden(path, model, golden)
-    return Bundle(path, manifest, model)
+    return Bundle(path, manifest, model, forecasts)
 
 
 def find_version(folder: Path) -> Path:

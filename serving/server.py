@@ -1,0 +1,71 @@
+"""The HTTP server: waitress, on two ports of loopback if there is a tunnel."""
+
+import socket
+import threading
+from contextlib import suppress
+
+import waitress
+from flask import Flask
+
+from serving.errors import ServingError
+
+THREADS = 8
+MOST_CONNECTIONS = 200
+MOST_WAITING = 64  # requests that wait for a thread; with more the server says 503
+SLOW_CLIENT = 15  # seconds without a byte
+LARGEST_HEADER = 32 * 1024  # bytes, the request line among them
+LARGEST_BODY = 3 * 2**20  # bytes; the application refuses what is over its own, smaller limit with an explanation
+
+
+class Server:
+    """A server of an application on `host`:`port` (0 for any free port), in a thread that ends with the process."""
+
+    def __init__(self, app: Flask, host: str = "127.0.0.1", port: int = 0) -> None:
+        self.app = app
+        self.sockets = [listen(host, port), listen("127.0.0.1", 0)]
+        self.port, self.tunnel_port = (one.getsockname()[1] for one in self.sockets)
+        app.guard.tunnel_port = self.tunnel_port
+        self._server = waitress.create_server(
+            app,
+            sockets=self.sockets,
+            threads=THREADS,
+            connection_limit=MOST_CONNECTIONS,
+            channel_timeout=SLOW_CLIENT,
+            cleanup_interval=5,
+            max_request_header_size=LARGEST_HEADER,
+            max_request_body_size=LARGEST_BODY,
+            ident=None,
+        )
+        app.guard.is_overloaded = self._is_overloaded
+        self._thread = threading.Thread(target=self.run, name="waitress", daemon=True)
+
+    @property
+    def url(self) -> str:
+        return f"http://{self.sockets[0].getsockname()[0]}:{self.port}"
+
+    def start(self) -> "Server":
+        self._thread.start()
+        return self
+
+    def run(self) -> None:
+        """Serve until `stop`."""
+        with suppress(OSError):  # the sockets are closed under its hands
+            self._server.run()
+
+    def stop(self) -> None:
+        self._server.close()
+
+    def _is_overloaded(self) -> bool:
+        return len(self._server.task_dispatcher.queue) > MOST_WAITING
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket. Raises ServingError, with the remedy, if the port is taken."""
+    one = socket.socket()
+    one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        one.bind((host, port))
+    except OSError as error:
+        one.close()
+        raise ServingError(f"Port {port} of {host} cannot be used ({error.strerror}): choose another with --port.") from None
+    return one
