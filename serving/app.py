@@ -21,6 +21,12 @@ from serving.watch import ModelWatch
 LARGEST_BODY = 2 * 2**20  # bytes: a batch of 10,000 rows with all their digits
 LONGEST_SYMBOL_TEXT = 40
 
+BODY_FAULTS = {
+    400: "The body is not valid JSON.",
+    413: f"The body is larger than {LARGEST_BODY:,} bytes: send fewer rows at a time.",
+    415: "Send the rows as JSON, with the header Content-Type: application/json.",
+}
+
 SECURITY = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
     "base-uri 'none'; form-action 'self'; frame-ancestors 'self' https://*.colab.dev https://*.googleusercontent.com",
@@ -63,9 +69,9 @@ def add_predictions(app: Flask, models: ModelWatch) -> None:
         get:
           summary: Predict the Volume of a day from its two features
           parameters:
-            - {$ref: '#/components/parameters/vol_moving_avg'}
-            - {$ref: '#/components/parameters/adj_close_rolling_med'}
-            - {$ref: '#/components/parameters/detail'}
+            - vol_moving_avg
+            - adj_close_rolling_med
+            - detail
           responses:
             '200':
               description: The predicted Volume in shares; with detail=true the object
@@ -260,8 +266,12 @@ def answer_question_error(error: QuestionError) -> Response:
 
 
 def answer_http_error(error: HTTPException) -> Response:
-    """404, 405, 413, 415 and the like, as JSON. A body that is no JSON names the field `body`."""
-    response = answer_error(error.code or 500, error.description or error.name, "body" if error.code in (400, 413, 415) else None)
+    """404, 405, 413, 415 and the like, as JSON."""
+    status = error.code or 500
+    if status in BODY_FAULTS:
+        response = answer_error(status, BODY_FAULTS[status], "body")
+    else:
+        response = answer_error(status, f"{error.name}: {request.method} {request.path[:80]}. /docs lists what there is.")
     for name, value in error.get_headers():
         if name not in ("Content-Type", "Content-Length"):
             response.headers[name] = value
