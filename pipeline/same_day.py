@@ -1,0 +1,179 @@
+"""The models of today's Volume from its two features, each fitted on all rows of the training period.
+
+Trees learn the ratio Volume / vol_moving_avg, in octaves, from the logarithms of the features: of raw volumes, which span nine orders of
+magnitude, they would learn the few giants and nothing else. Errors are counted in shares, so a row weighs its vol_moving_avg.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from pyspark.ml.feature import VectorAssembler
+from pyspark.ml.regression import LinearRegression, LinearRegressionModel, RandomForestRegressor
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from pipeline.contract import flagged
+from pipeline.grid import PRICE_EDGES, VOLUME_EDGES, find_cells, find_quantiles, fit_grid
+from pipeline.market_rows import MarketRows
+
+FEATURES = ["vol_moving_avg", "adj_close_rolling_med"]
+LEAST_RATIO = 2.0**-4  # what a day without trade counts as on the scale of octaves
+TREES = {"random_forest": 30, "hist_gradient_boosting": 60, "xgboost": 60}
+DEPTH = 7
+SEED = 7
+THREADS = 2  # fixed, since sums of floating-point numbers depend on how many threads share them
+
+Predict = Callable[[np.ndarray, np.ndarray], np.ndarray]  # volumes, prices: float64[n] -> float64[n]
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A model of the same day. point: what serving.bundle takes; None for trees, which `tabulate` turns into a grid."""
+
+    name: str
+    predict: Predict
+    fit_seconds: float
+    train_rows: int
+    point: dict[str, Any] | None
+
+
+def fit_naive(train_rows: int) -> Fitted:
+    """The answer vol_moving_avg itself: no model, and what a model has to beat."""
+    return Fitted("naive", lambda volumes, prices: volumes, 0.0, train_rows, {"kind": "naive", "scale": 1.0})
+
+
+def fit_naive_scaled(shares: np.ndarray, train_rows: int) -> Fitted:
+    """vol_moving_avg times one number: the ratio's median over all rows, each weighing its shares (see grid.Histograms)."""
+    start = time.perf_counter()
+    scale = float(find_quantiles(shares.sum(axis=(0, 1)).astype(np.float64), 0.5))
+    point = {"kind": "naive", "scale": scale}
+    return Fitted(
+        "naive_scaled", lambda volumes, prices: scale * volumes, time.perf_counter() - start, train_rows, point
+    )
+
+
+def fit_quantile_grid(shares: np.ndarray, train_rows: int, count_seconds: float) -> Fitted:
+    """The ratio's median in each cell of the grid. count_seconds: what filling the histograms took, a part of the fit."""
+    start = time.perf_counter()
+    ratio = fit_grid(shares)
+    return Fitted("grid", look_up(ratio), count_seconds + time.perf_counter() - start, train_rows, grid_point(ratio))
+
+
+def look_up(ratio: np.ndarray) -> Predict:
+    """The forecast of a table of ratios, float64[grid.SHAPE]."""
+    return lambda volumes, prices: ratio[find_cells(volumes, prices)] * volumes
+
+
+def grid_point(ratio: np.ndarray) -> dict[str, Any]:
+    """A table of ratios as serving.bundle takes it."""
+    edges = dict(zip(FEATURES, (VOLUME_EDGES.tolist(), PRICE_EDGES.tolist()), strict=True))
+    return {"kind": "grid", "edges": edges, "ratio": ratio.tolist()}
+
+
+def select_rows(features: DataFrame, end: str) -> DataFrame:
+    """Rows of the Spark dataset `features` before the day `end` that models may learn from: both features, no flag."""
+    return features.where((F.col("Date") < F.lit(end).cast("date")) & ~flagged(features)).dropna(subset=FEATURES)
+
+
+def fit_linear(rows: DataFrame, train_rows: int) -> tuple[Fitted, LinearRegressionModel]:
+    """Spark ML's least squares of Volume on the two raw features. rows: see select_rows."""
+    start = time.perf_counter()
+    table = VectorAssembler(inputCols=FEATURES, outputCol="features").transform(rows.select(*FEATURES, "Volume"))
+    model = LinearRegression(featuresCol="features", labelCol="Volume", solver="normal").fit(table)
+    a, (b, c) = float(model.intercept), map(float, model.coefficients)
+    point = {"kind": "linear", "intercept": a, "coefficients": [b, c]}
+    seconds = time.perf_counter() - start
+    return Fitted("linear", lambda volumes, prices: a + b * volumes + c * prices, seconds, train_rows, point), model
+
+
+def fit_random_forest(rows: DataFrame, train_rows: int) -> Fitted:
+    """Spark ML's forest on the ratio. rows: see select_rows."""
+    start = time.perf_counter()
+    level, price = (F.log2(F.greatest(F.col(name), F.lit(2.0**-20))) for name in FEATURES)
+    ratio = F.greatest(F.col("Volume") / F.col(FEATURES[0]), F.lit(LEAST_RATIO))
+    table = rows.where(F.col(FEATURES[0]) > 0).select(
+        level.alias("level"), price.alias("price"), F.log2(ratio).alias("octaves"), F.col(FEATURES[0]).alias("weight")
+    )
+    assembler = VectorAssembler(inputCols=["level", "price"], outputCol="features")
+    forest = RandomForestRegressor(
+        featuresCol="features",
+        labelCol="octaves",
+        weightCol="weight",
+        numTrees=TREES["random_forest"],
+        maxDepth=DEPTH,
+        seed=SEED,
+    ).fit(assembler.transform(table))
+
+    def predict(inputs: np.ndarray) -> np.ndarray:
+        asked = pd.DataFrame(inputs, columns=["level", "price"]).reset_index()
+        answers = forest.transform(assembler.transform(rows.sparkSession.createDataFrame(asked)))
+        return answers.select("index", "prediction").toPandas().sort_values("index")["prediction"].to_numpy()
+
+    return Fitted("random_forest", from_octaves(predict), time.perf_counter() - start, train_rows, None)
+
+
+def fit_trees(name: str, rows: MarketRows, device: str = "cpu") -> Fitted:
+    """Boosted trees on the ratio: `hist_gradient_boosting` by scikit-learn or `xgboost`. device: "cpu" or "cuda", for XGBoost."""
+    start = time.perf_counter()
+    chosen = rows.vol_moving_avg > 0
+    level = rows.vol_moving_avg[chosen]
+    inputs = describe(level, rows.adj_close_rolling_med[chosen])
+    octaves = np.log2(np.maximum(rows.volume[chosen] / level, LEAST_RATIO)).astype(np.float32)
+    boost = (
+        boost_xgboost(inputs, octaves, level, device) if name == "xgboost" else boost_sklearn(inputs, octaves, level)
+    )
+    return Fitted(name, from_octaves(boost), time.perf_counter() - start, len(rows), None)
+
+
+def boost_xgboost(
+    inputs: np.ndarray, target: np.ndarray, weight: np.ndarray, device: str
+) -> Callable[[np.ndarray], np.ndarray]:
+    import xgboost
+
+    settings = {
+        "tree_method": "hist",
+        "device": device,
+        "max_depth": DEPTH,
+        "eta": 0.1,
+        "nthread": THREADS,
+        "seed": SEED,
+    }
+    weight = (weight / weight.mean()).astype(np.float32)  # single precision holds sums of ones, not of billions
+    data = xgboost.QuantileDMatrix(inputs, target, weight=weight, nthread=THREADS)
+    booster = xgboost.train({**settings, "min_child_weight": 50}, data, TREES["xgboost"])
+    return lambda asked: booster.inplace_predict(asked).astype(np.float64)
+
+
+def boost_sklearn(inputs: np.ndarray, target: np.ndarray, weight: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    from sklearn.ensemble import HistGradientBoostingRegressor
+
+    trees = HistGradientBoostingRegressor(max_iter=TREES["hist_gradient_boosting"], max_depth=DEPTH, random_state=SEED)
+    return trees.fit(inputs, target, sample_weight=weight).predict
+
+
+def describe(volumes: np.ndarray, prices: np.ndarray) -> np.ndarray:
+    """Both features in octaves, float32[n, 2]."""
+    return np.log2(np.maximum(np.column_stack([volumes, prices]), 2.0**-20)).astype(np.float32)
+
+
+def from_octaves(predict: Callable[[np.ndarray], np.ndarray]) -> Predict:
+    """A forecast of Volume from one of the ratio in octaves."""
+    return lambda volumes, prices: np.exp2(predict(describe(volumes, prices))) * volumes
+
+
+def tabulate(fitted: Fitted) -> Fitted:
+    """A model of trees as a grid: its answer in the middle of each cell, so that it serves without its library."""
+    volumes, prices = middles(VOLUME_EDGES), middles(PRICE_EDGES)
+    asked = np.repeat(volumes, len(prices)), np.tile(prices, len(volumes))
+    ratio = (fitted.predict(*asked) / asked[0]).reshape(len(volumes), len(prices))
+    return Fitted(fitted.name, look_up(ratio), fitted.fit_seconds, fitted.train_rows, grid_point(ratio))
+
+
+def middles(edges: np.ndarray) -> np.ndarray:
+    """A value inside each of the cells that `edges` bound: the geometric middle. float64[k] to float64[k + 1]."""
+    step = np.sqrt(edges[1] / edges[0])
+    return np.concatenate([[edges[0] / step], edges * step])

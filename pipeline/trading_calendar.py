@@ -1,0 +1,90 @@
+"""What is known about a trading day before it comes: holidays around it, half days, expiries, index rebalances, month ends.
+
+Sessions are those of the New York Stock Exchange (package exchange_calendars, its calendar XNYS).
+"""
+
+from dataclasses import dataclass
+
+import exchange_calendars
+import numpy as np
+import pandas as pd
+
+FIRST_YEAR = 1962
+LONGEST_MONTH = 23  # sessions
+
+EFFECTS = {
+    "weekday": "0 is Monday",
+    "month": "1 to 12",
+    "day_of_month": "1 to 31",
+    "to_month_end": "sessions left in the month",
+    "from_month_start": "sessions of the month before it",
+    "to_expiry": "sessions until the next expiry, at most 23",
+    "expiry": "1 where standard options expire: on the third Friday, or before it where that is a holiday",
+    "quarterly_expiry": "1 where index futures expire as well and S&P rebalances: March, June, September, December",
+    "russell": "1 on the reconstitution of the Russell indices, June's last Friday",
+    "msci": "1 on the last session of February, May, August and November, when MSCI's reviews take effect",
+    "half_day": "1 where the exchange closes early",
+    "gap_before": "calendar days since the session before",
+    "gap_after": "calendar days until the session after",
+}
+
+
+@dataclass(frozen=True)
+class TradingCalendar:
+    """Sessions in order and what is known about each beforehand.
+
+    days: int64[n], days since 1970-01-01. effects: name -> float32[n], a value a session; see EFFECTS.
+    """
+
+    days: np.ndarray
+    effects: dict[str, np.ndarray]
+
+    def find_session(self, days: np.ndarray) -> np.ndarray:
+        """Position of the session on each of `days` (int64[k]), -1 where the exchange was closed. Returns int64[k]."""
+        position = np.minimum(np.searchsorted(self.days, days), len(self.days) - 1)
+        return np.where(self.days[position] == days, position, -1)
+
+
+def open_calendar(last_day: int) -> TradingCalendar:
+    """Sessions from 1962 until a year after `last_day` (days since 1970-01-01), so that forecasts have a day to stand on."""
+    end = pd.Timestamp(last_day, unit="D") + pd.DateOffset(years=1)
+    exchange = exchange_calendars.get_calendar("XNYS", start=f"{FIRST_YEAR}-01-01", end=end.date().isoformat())
+    sessions = exchange.sessions.tz_localize(None)
+    early = sessions.isin(exchange.early_closes.tz_localize(None))
+    return TradingCalendar((sessions - pd.Timestamp(0)).days.to_numpy(np.int64), describe_sessions(sessions, early))
+
+
+def describe_sessions(sessions: pd.DatetimeIndex, early: np.ndarray) -> dict[str, np.ndarray]:
+    """The EFFECTS of each session: float32[n] each. early: bool[n], whether the session is a half day."""
+    month = pd.Series(sessions.year * 12 + sessions.month)
+    place = month.groupby(month).cumcount().to_numpy()
+    left = month.groupby(month).cumcount(ascending=False).to_numpy()
+    gaps = np.diff((sessions - pd.Timestamp(0)).days.to_numpy())
+    fridays = pd.date_range(sessions[0], sessions[-1], freq="W-FRI")
+    expiry = mark(sessions, fridays[(fridays.day >= 15) & (fridays.day <= 21)])
+    russell = mark(sessions, fridays[(fridays.month == 6) & (fridays.day >= 24)])
+    positions = np.append(np.flatnonzero(expiry), len(sessions) + LONGEST_MONTH)
+    to_expiry = positions[np.searchsorted(positions, np.arange(len(sessions)))] - np.arange(len(sessions))
+    effects = {
+        "weekday": sessions.dayofweek,
+        "month": sessions.month,
+        "day_of_month": sessions.day,
+        "to_month_end": left,
+        "from_month_start": place,
+        "to_expiry": np.minimum(to_expiry, LONGEST_MONTH),
+        "expiry": expiry,
+        "quarterly_expiry": expiry & (sessions.month % 3 == 0),
+        "russell": russell,
+        "msci": (left == 0) & (sessions.month % 3 == 2),
+        "half_day": early,
+        "gap_before": np.concatenate([[1], gaps]),
+        "gap_after": np.concatenate([gaps, [1]]),
+    }
+    return {name: np.asarray(effects[name], np.float32) for name in EFFECTS}
+
+
+def mark(sessions: pd.DatetimeIndex, dates: pd.DatetimeIndex) -> np.ndarray:
+    """True at the last session on or before each of `dates`. Returns bool[len(sessions)]."""
+    marked = np.zeros(len(sessions), bool)
+    marked[np.searchsorted(sessions, dates, side="right") - 1] = True
+    return marked
