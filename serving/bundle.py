@@ -2,6 +2,7 @@
 
 model.json     the answer (`point`) and its 80% interval, both as tables and coefficients over two features
 golden.json    questions with their answers; a bundle that answers otherwise is refused
+metrics.json   how the models of the comparison did
 symbols.jsonl  optional: a line a symbol with its forecast for the next trading day
 manifest.json  written by the store: format, ranges of the features, checksums of all files
 
@@ -113,6 +114,7 @@ class Bundle:
     path: Path
     manifest: Mapping[str, Any]
     model: Model
+    metrics: Mapping[str, Any]  # metrics.json: how the champion and the others did on the test period
     forecasts: Forecasts | None  # None where training made no next-day model
 
     @property
@@ -123,10 +125,6 @@ class Bundle:
     def champion(self) -> str:
         """Name of the model that won the comparison in training."""
         return self.manifest["model"]["champion"]
-
-    @cached_property
-    def metrics(self) -> Mapping[str, Any]:
-        return json.loads((self.path / "metrics.json").read_text())
 
 
 def write_bundle(
@@ -168,13 +166,14 @@ def load_bundle(folder: Path | str) -> Bundle:
             )
         model = read_model(json.loads((path / "model.json").read_text()), manifest["model"]["ranges"])
         golden = json.loads((path / "golden.json").read_text())["same_day"]
+        check_golden(path, model, golden)
+        metrics = json.loads((path / "metrics.json").read_text())
         forecasts = read_forecasts(path)
-    except (OSError, ValueError, KeyError, TypeError, IndexError) as error:
+    except (OSError, ValueError, KeyError, TypeError, IndexError, OverflowError) as error:
         raise BundleError(
             f"{path} is not a whole model bundle ({type(error).__name__}: {error}): train it again."
         ) from error
-    check_golden(path, model, golden)
-    return Bundle(path, manifest, model, forecasts)
+    return Bundle(path, manifest, model, metrics, forecasts)
 
 
 def find_version(folder: Path) -> Path:

@@ -49,7 +49,9 @@ class Guard:
             return start_response(status, headers, exc_info)
 
         if self.is_overloaded():
-            return refuse(counting_start, "503 Service Unavailable", "Too many requests wait already.", ("Retry-After", "1"))
+            return refuse(
+                counting_start, "503 Service Unavailable", "Too many requests wait already.", ("Retry-After", "1")
+            )
         if len(environ["PATH_INFO"]) + len(environ["QUERY_STRING"]) > LONGEST_URL:
             return refuse(counting_start, "414 URI Too Long", f"The URL is longer than {LONGEST_URL} characters.")
         if self.tunnel_port and environ["SERVER_PORT"] == str(self.tunnel_port):
@@ -67,7 +69,9 @@ class Guard:
         given = [value for name, value in arguments if name == KEY_NAME]
         known = any(hmac.compare_digest(one.encode(), self.key.encode()) for one in [*given, *read_keys(environ)])
         if not known:
-            return refuse(start_response, "401 Unauthorized", "This link needs its key: ask the sender for the whole link.")
+            return refuse(
+                start_response, "401 Unauthorized", "This link needs its key: ask the sender for the whole link."
+            )
         if environ["PATH_INFO"].rstrip("/") in PRIVATE_PATHS:
             return refuse(start_response, "404 Not Found", "Not available through a link.")
         rest = urlencode([(name, value) for name, value in arguments if name != KEY_NAME])
@@ -75,7 +79,9 @@ class Guard:
             # Keep the key out of the address bar, and so out of screenshots and histories.
             cookie = f"{COOKIE}={self.key}; Path=/; HttpOnly; SameSite=Lax"
             secure = "; Secure" if environ.get("HTTP_X_FORWARDED_PROTO") == "https" else ""
-            start_response("303 See Other", [("Location", "/"), ("Set-Cookie", cookie + secure), ("Content-Length", "0")])
+            start_response(
+                "303 See Other", [("Location", "/"), ("Set-Cookie", cookie + secure), ("Content-Length", "0")]
+            )
             return [b""]
         if given:
             environ["QUERY_STRING"] = rest

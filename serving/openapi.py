@@ -93,9 +93,13 @@ def describe_api(app: Flask) -> dict[str, Any]:
     for name, meaning in RESPONSES.items():
         spec.components.response(name, {"description": meaning, "content": error})
     for name, schema in FEATURE_SCHEMAS.items():
-        spec.components.parameter(name, "query", {"name": name, "required": True, "schema": schema, "example": EXAMPLES[name]})
+        spec.components.parameter(
+            name, "query", {"name": name, "required": True, "schema": schema, "example": EXAMPLES[name]}
+        )
     detail = {"type": "string", "enum": ["true", "false", "1", "0"]}
-    spec.components.parameter("detail", "query", {"name": "detail", "required": False, "schema": detail, "example": "true"})
+    spec.components.parameter(
+        "detail", "query", {"name": "detail", "required": False, "schema": detail, "example": "true"}
+    )
     for rule in sorted(app.url_map.iter_rules(), key=lambda rule: rule.rule):
         operations = load_operations_from_docstring(app.view_functions[rule.endpoint].__doc__ or "")
         if operations:

@@ -1,6 +1,5 @@
 """What is asked: the two features out of a query string or a JSON body, checked strictly."""
 
-import math
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,6 +8,7 @@ from serving.bundle import FEATURES
 
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 LONGEST_BATCH = 10_000
+LARGEST = 1e18  # far beyond any real volume or price; keeps every product finite
 TRUTHS = {"true": True, "1": True, "false": False, "0": False}
 
 
@@ -55,21 +55,21 @@ def read_batch(body: Any) -> tuple[list[float], list[float]]:
 def read_text_number(name: str, text: str | None) -> float:
     if not text:
         raise QuestionError(name, f"{name} is missing: give a number, for example {name}=25.")
-    number = float(text) if NUMBER.fullmatch(text) else math.nan
-    if not math.isfinite(number):
-        raise QuestionError(name, f"{name} must be a finite number in plain digits, not {text[:40]!r}.")
-    return number
+    if not NUMBER.fullmatch(text):
+        raise QuestionError(name, f"{name} must be a number in plain digits, not {text[:40]!r}.")
+    return check_size(name, float(text))
 
 
 def check_json_number(name: str, value: Any) -> None:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise QuestionError(name, f"{name} must be a number.")
-    try:
-        finite = math.isfinite(value)
-    except OverflowError:
-        finite = False
-    if not finite:
-        raise QuestionError(name, f"{name} must be a finite number.")
+    check_size(name, value)
+
+
+def check_size(name: str, value: float) -> float:
+    if not -LARGEST <= value <= LARGEST:  # false for a NaN, too
+        raise QuestionError(name, f"{name} must be a number between -1e18 and 1e18.")
+    return value
 
 
 def check_volume(volume: float, name: str = FEATURES[0]) -> float:
