@@ -1,6 +1,7 @@
-"""Make the demo's sample from two packages on PyPI: pip install bokeh-sampledata==2026.1 arch==8.0.0, then run this file.
+"""Make the demo's sample: pip install bokeh-sampledata==2026.1 arch==8.0.0, then run this file.
 
-Prices are copied digit for digit; what changes is the layout (one CSV a symbol, columns and dates as in the Kaggle set).
+Prices are copied digit for digit; what changes is the layout (one CSV a symbol, columns and dates
+as in the Kaggle set).
 """
 
 import csv
@@ -12,7 +13,8 @@ from pathlib import Path
 SAMPLE = Path(__file__).parent
 COLUMNS = ["Date", "Open", "High", "Low", "Close", "Adj Close", "Volume"]
 
-STOCKS = {  # symbol: (security name, listing exchange, market category), as listed at the end of the sample, March 2013
+# Symbol: (security name, listing exchange, market category), as listed in March 2013.
+STOCKS = {
     "AAPL": ("Apple Inc. - Common Stock", "Q", "Q"),
     "FB": ("Facebook, Inc. - Class A Common Stock", "Q", "Q"),
     "GOOG": ("Google Inc. - Class A Common Stock", "Q", "Q"),
@@ -26,7 +28,7 @@ INDICES = {  # symbol: (security name, file inside the package `arch`)
 
 
 def read_rows(package: str, file: str) -> list[dict[str, str]]:
-    """Rows of a gzipped CSV inside an installed package, every value as the text that stands there."""
+    """Rows of a gzipped CSV inside an installed package, every value as it stands there."""
     folder = Path(find_spec(package).submodule_search_locations[0])
     with gzip.open(folder / file, "rt", newline="") as lines:
         return list(csv.DictReader(lines))
