@@ -1,1 +1,4 @@
-"""Answers from a trained model over HTTP. Needs neither Spark nor Java nor the notebooks, only serving/requirements.txt."""
+"""Answers from a trained model over HTTP.
+
+Needs neither Spark nor Java nor the notebooks, only serving/requirements.txt.
+"""

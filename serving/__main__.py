@@ -1,69 +1,69 @@
-"""python -m serving --run-dir DIR: serve the current model of a run folder until Ctrl-C."""
+"""Serve a run's model: python -m serving --run-dir outputs/demo [--host 127.0.0.1] [--port 8000] [--tunnel ngrok]"""
 
 import argparse
 import logging
 import signal
 import sys
 import threading
+from pathlib import Path
 
 from serving.app import create_app
-from serving.errors import ServingError, TunnelError
+from serving.errors import ServingError
 from serving.server import Server
+from serving.tunnel import Tunnel, open_tunnel
+from serving.watch import ModelWatch
+
+
+def read_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m serving", description="Serve the model of a run folder over HTTP.")
+    parser.add_argument(
+        "--run-dir", type=Path, required=True, metavar="DIR", help="the folder of a run, with model/ in it"
+    )
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
+    parser.add_argument("--port", type=int, default=8000, help="port to listen on; 0 for a free one")
+    parser.add_argument(
+        "--tunnel", choices=("auto", "ngrok", "none"), default="none", help="open a public link by ngrok"
+    )
+    return parser.parse_args()
+
+
+def share(server: Server, mode: str) -> Tunnel | None:
+    """Open the tunnel and print its link; if that fails say why and go on without."""
+    try:
+        tunnel = open_tunnel(server, mode)
+    except ServingError as error:
+        print(f"warning: {error}", file=sys.stderr, flush=True)
+        return None
+    if tunnel:
+        print(f"public link, for whoever you send it to: {tunnel.link}", flush=True)
+    return tunnel
 
 
 def main() -> int:
-    arguments = parse_arguments()
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s")
-    logging.getLogger("waitress.queue").setLevel(logging.CRITICAL)  # the answers 503 tell it
-    ended = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: ended.set())
+    options = read_arguments()
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s")
+    logging.getLogger("waitress.queue").setLevel(
+        logging.ERROR
+    )  # waiting is normal; too much of it is answered with 503
+    models = ModelWatch(options.run_dir)
     try:
-        serve(arguments, ended)
+        models.load()
+        server = Server(create_app(models), options.host, options.port)
     except ServingError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
+    models.follow()
+    server.start()
+    print(f"serving {models.bundle.champion} on {server.url} (Ctrl-C to end)", flush=True)
+    ended = threading.Event()
+    for one in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(one, lambda *_: ended.set())
+    tunnel = share(server, options.tunnel)
+    ended.wait()
+    if tunnel:
+        tunnel.close()
+    server.stop()
     return 0
-
-
-def serve(arguments: argparse.Namespace, ended: threading.Event) -> None:
-    app = create_app(arguments.run_dir)
-    watch = app.extensions["model_watch"]
-    if watch.bundle is None:
-        watch.load()  # raises with the reason
-    server = Server(app, arguments.host, arguments.port)
-    print(f"serving {watch.bundle.champion} at {server.url}", flush=True)
-    link = share(app, arguments.tunnel)
-    try:
-        ended.wait()
-    finally:
-        if link:
-            link.close()
-        watch.stop()
-        server.close()
-
-
-def share(app, mode: str):
-    if mode == "none":
-        return None
-    from serving.tunnel import open_link  # pyngrok is needed for a tunnel only
-
-    try:
-        link = open_link(app)
-    except TunnelError as error:
-        print(error, flush=True)
-        return None
-    print(f"public link, with its key: {link.url}", flush=True)
-    return link
-
-
-def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m serving", description=__doc__)
-    parser.add_argument("--run-dir", default="outputs/demo", help="run folder whose model is served (%(default)s)")
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
-    parser.add_argument("--port", type=int, default=8000, help="port to listen on, 0 for any free one (%(default)s)")
-    parser.add_argument("--tunnel", default="none", choices=("auto", "ngrok", "none"), help="public link (%(default)s)")
-    return parser.parse_args()
 
 
 if __name__ == "__main__":

@@ -1,227 +1,323 @@
-"""The Flask application: every address it answers, and what it says when it cannot."""
+"""The web application: JSON for programs, a page for people.
+
+`create_app` makes a WSGI application around a `ModelWatch`. What guards it against the world
+(link keys, rates, overload) is `guard`.
+"""
 
 import json
 import logging
+from collections.abc import Sequence
 from pathlib import Path
-from time import perf_counter
 from typing import Any
 from urllib.parse import parse_qs
 
 import numpy as np
-from flask import Flask, Response, abort, g, request
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Histogram, generate_latest
+from flask import Flask, Response, abort, jsonify, render_template, request
+from prometheus_client import CollectorRegistry
 from werkzeug.exceptions import HTTPException
 
-from serving.bundle import Answer, Bundle
-from serving.description import describe_api, write_docs_page
+from serving.bundle import Bundle
+from serving.guard import Guard
+from serving.openapi import describe_api
 from serving.questions import QuestionError, read_batch, read_query
 from serving.watch import ModelWatch
 
-LONGEST_ADDRESS = 8 * 1024  # bytes of path and query
-LARGEST_BODY = 4 * 1024 * 1024  # bytes; 10,000 rows take about 1 MB
-HEADERS = {
-    # Frames: the notebook that started the server shows the page, on this machine or on Colab.
-    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
-    "connect-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'self' http://localhost:* "
-    "http://127.0.0.1:* https://colab.research.google.com https://*.googleusercontent.com",
+log = logging.getLogger("serving")
+
+LARGEST_BODY = 2 * 2**20  # bytes: a batch of 10,000 rows with all their digits
+LONGEST_SYMBOL_TEXT = 40
+
+BODY_FAULTS = {
+    400: "The body is not valid JSON.",
+    413: f"The body is larger than {LARGEST_BODY:,} bytes: send fewer rows at a time.",
+    415: "Send the rows as JSON, with the header Content-Type: application/json.",
+}
+
+SECURITY = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+    "base-uri 'none'; form-action 'self'; "
+    # The notebook that started the server shows the page in a frame, from another port or from Colab.
+    "frame-ancestors 'self' http://localhost:* http://127.0.0.1:* https://*.colab.dev https://*.googleusercontent.com",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
 }
 
-log = logging.getLogger("serving")
 
-
-def create_app(run_dir: Path | str) -> Flask:
-    """The application over a run folder's current model, which it follows. Not ready as long as there is no good model.
-
-    Under gunicorn: `gunicorn --workers 2 'serving.app:create_app("outputs/demo")'`.
-    """
-    app = Flask("serving", static_folder=str(Path(__file__).parent / "static"))
+def create_app(models: ModelWatch) -> Flask:
+    """The application that answers from `models`. Its `guard` may be told of a tunnel's port and key."""
+    app = Flask(__name__)
     app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY
-    watch = ModelWatch(run_dir)
-    watch.look()
-    watch.follow()
-    app.extensions["model_watch"] = watch
-    add_answers(app, watch)
-    add_state(app, watch)
-    add_documents(app)
-    count_requests(app)
-    app.before_request(refuse_long_address)
-    app.after_request(add_headers)
-    app.register_error_handler(QuestionError, refuse_question)
-    app.register_error_handler(HTTPException, tell_http_error)
-    app.register_error_handler(Exception, tell_failure)
+    app.json.sort_keys = False
+    app.json.compact = True
+    app.guard = Guard(app.wsgi_app, CollectorRegistry())
+    app.wsgi_app = app.guard
+    add_predictions(app, models)
+    add_forecasts(app, models)
+    add_operations(app, models)
+    add_pages(app, models)
+    app.after_request(add_security)
+    app.register_error_handler(QuestionError, answer_question_error)
+    app.register_error_handler(HTTPException, answer_http_error)
+    app.register_error_handler(Exception, answer_failure)
     return app
 
 
-def add_answers(app: Flask, watch: ModelWatch) -> None:
+def make_app(run_dir: str) -> Flask:
+    """For other servers, for example: gunicorn --workers 2 "serving.app:make_app('outputs/demo')"."""
+    models = ModelWatch(Path(run_dir))
+    models.look()
+    models.follow()
+    return create_app(models)
+
+
+def add_predictions(app: Flask, models: ModelWatch) -> None:
     @app.get("/predict")
-    def predict() -> Response:
-        bundle = get_bundle(watch)
-        volume, price, detail = read_query(parse_arguments())
+    def predict_one() -> Response:
+        """Predict the Volume of a day from the two features.
+        ---
+        get:
+          summary: Predict the Volume of a day from its two features
+          parameters:
+            - vol_moving_avg
+            - adj_close_rolling_med
+            - detail
+          responses:
+            '200':
+              description: The predicted Volume in shares; with detail=true the object
+              content:
+                application/json:
+                  schema: {oneOf: [{type: integer, minimum: 0}, {$ref: '#/components/schemas/Answer'}]}
+            '400': {$ref: '#/components/responses/BadRequest'}
+            '503': {$ref: '#/components/responses/NotReady'}
+        """
+        volume, price, detail = read_query(parse_qs(request.environ["QUERY_STRING"], keep_blank_values=True))
+        bundle = models.bundle
+        if bundle is None:
+            return answer_not_ready(models)
         answer = bundle.model.answer(volume, price)
-        return reply(describe_answer(answer, bundle) if detail else answer.volume, bundle)
+        if not detail:
+            return name_version(Response(f"{answer.volume}\n", mimetype="application/json"), bundle)
+        return name_version(jsonify(**vars(answer), model=name_model(bundle)), bundle)
 
     @app.post("/predict")
     def predict_batch() -> Response:
-        bundle = get_bundle(watch)
+        """Predict the Volume of many days.
+        ---
+        post:
+          summary: Predict up to 10,000 rows at once
+          requestBody:
+            required: true
+            content:
+              application/json:
+                schema: {$ref: '#/components/schemas/Batch'}
+          responses:
+            '200':
+              description: The predicted Volumes in the order of the rows
+              content:
+                application/json:
+                  schema: {$ref: '#/components/schemas/Predictions'}
+            '400': {$ref: '#/components/responses/BadRequest'}
+            '413': {$ref: '#/components/responses/TooLarge'}
+            '415': {$ref: '#/components/responses/BadRequest'}
+            '503': {$ref: '#/components/responses/NotReady'}
+        """
         volumes, prices = read_batch(read_json())
+        bundle = models.bundle
+        if bundle is None:
+            return answer_not_ready(models)
         answers = bundle.model.answer_all(np.array(volumes), np.array(prices))
-        return reply({"predictions": [answer.volume for answer in answers]}, bundle)
+        return name_version(jsonify(predictions=[answer.volume for answer in answers]), bundle)
 
-    @app.get("/forecast/<path:symbol>")
+
+def add_forecasts(app: Flask, models: ModelWatch) -> None:
+    @app.get("/forecast/<symbol>")
     def forecast(symbol: str) -> Response:
-        bundle = get_bundle(watch)
+        """Forecast the Volume of a symbol's next trading day.
+        ---
+        get:
+          summary: Forecast the Volume of a symbol's next trading day
+          parameters:
+            - {in: path, name: symbol, required: true, schema: {type: string}, example: AAPL}
+          responses:
+            '200':
+              description: The forecast, its interval, and what it was made from
+              content:
+                application/json:
+                  schema: {$ref: '#/components/schemas/Forecast'}
+            '404': {$ref: '#/components/responses/NotFound'}
+            '503': {$ref: '#/components/responses/NotReady'}
+        """
+        bundle = models.bundle
+        if bundle is None:
+            return answer_not_ready(models)
         if bundle.forecasts is None:
-            abort(404, "This model has no forecasts for the next day: train with NEXT_DAY = True.")
-        entry = bundle.forecasts.find(symbol)
-        if entry is None:
-            abort(404, f"There is no symbol {symbol[:40]!r} in this model: GET /symbols?q= finds one.")
-        return reply({**entry, "method": entry["model"], "model": bundle.version}, bundle)
+            return answer_error(404, "This model has no forecasts of symbols: train it with NEXT_DAY true.", "symbol")
+        found = bundle.forecasts.find(symbol)
+        if found is None:
+            shown = symbol[:LONGEST_SYMBOL_TEXT]
+            return answer_error(
+                404, f"There is no forecast for {shown!r}; /symbols?q= lists those there are.", "symbol"
+            )
+        return name_version(jsonify(found), bundle)
 
     @app.get("/symbols")
-    def symbols() -> Response:
-        bundle = get_bundle(watch)
-        values = parse_arguments().get("q", [""])
-        if len(values) > 1:
-            raise QuestionError("q", f"q is given {len(values)} times; give it once.")
-        found = bundle.forecasts.complete(values[0]) if bundle.forecasts else []
-        return reply({"symbols": found}, bundle)
+    def list_symbols() -> Response:
+        """Find symbols by the beginning of the symbol or a part of the name.
+        ---
+        get:
+          summary: Find symbols, at most twenty
+          parameters:
+            - {in: query, name: q, required: false, schema: {type: string, maxLength: 40}, example: AA}
+          responses:
+            '200':
+              description: Symbols with their names
+              content:
+                application/json:
+                  schema: {$ref: '#/components/schemas/Symbols'}
+            '400': {$ref: '#/components/responses/BadRequest'}
+            '503': {$ref: '#/components/responses/NotReady'}
+        """
+        unknown = set(request.args) - {"q"}
+        if unknown:
+            raise QuestionError(min(unknown), "The only parameter is q.")
+        text = request.args.get("q", "")
+        if len(text) > LONGEST_SYMBOL_TEXT:
+            raise QuestionError("q", f"q must not be longer than {LONGEST_SYMBOL_TEXT} characters.")
+        if models.bundle is None:
+            return answer_not_ready(models)
+        forecasts = models.bundle.forecasts
+        return jsonify(symbols=forecasts.complete(text) if forecasts else [])
 
 
-def add_state(app: Flask, watch: ModelWatch) -> None:
+def add_operations(app: Flask, models: ModelWatch) -> None:
     @app.get("/health")
     def health() -> Response:
-        return reply({"status": "ok"})
+        """Whether the server runs.
+        ---
+        get:
+          summary: The server runs
+          responses:
+            '200': {description: It does, content: {application/json: {schema: {type: object}}}}
+        """
+        return jsonify(status="ok")
 
     @app.get("/ready")
     def ready() -> Response:
-        version = watch.bundle.version if watch.bundle else None
-        response = reply({"ready": version is not None, "model": version, "refused": watch.refused})
-        response.status_code = 200 if version else 503
-        return response
-
-    @app.get("/model")
-    def model() -> Response:
-        bundle = get_bundle(watch)
-        facts = bundle.manifest["model"]
-        return reply(
-            {
-                "model": bundle.version,
-                "champion": bundle.champion,
-                "ranges": facts["ranges"],
-                "trained": facts["trained"],
-                "interval": facts["interval"],
-                "metrics": bundle.metrics,
-                "symbols": len(bundle.forecasts.listing) if bundle.forecasts else 0,
-            },
-            bundle,
-        )
-
-
-def add_documents(app: Flask) -> None:
-    @app.get("/")
-    def page() -> Response:
-        return app.send_static_file("index.html")
-
-    @app.get("/openapi.json")
-    def openapi() -> Response:
-        return reply(describe_api())
-
-    @app.get("/docs")
-    def docs() -> Response:
-        return Response(write_docs_page(), mimetype="text/html")
-
-
-def count_requests(app: Flask) -> None:
-    """Count and time requests by address pattern and status, for GET /metrics."""
-    registry = CollectorRegistry()
-    requests = Counter("requests", "Requests answered", ["path", "status"], registry=registry)
-    seconds = Histogram("request_seconds", "Time to answer, without the queue", ["path"], registry=registry)
-
-    @app.before_request
-    def start_clock() -> None:
-        g.started = perf_counter()
-
-    @app.after_request
-    def count(response: Response) -> Response:
-        path = request.url_rule.rule if request.url_rule else "other"
-        requests.labels(path, response.status_code).inc()
-        seconds.labels(path).observe(perf_counter() - g.started)
-        return response
+        """Whether a model is loaded, which one, and which were refused.
+        ---
+        get:
+          summary: A model is loaded
+          responses:
+            '200': {description: Its version, content: {application/json: {schema: {type: object}}}}
+            '503': {$ref: '#/components/responses/NotReady'}
+        """
+        if models.bundle is None:
+            return answer_not_ready(models)
+        return jsonify(status="ready", model=name_model(models.bundle), refused=models.refused)
 
     @app.get("/metrics")
     def metrics() -> Response:
-        return Response(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
+        """Counters for Prometheus. Not reachable through a tunnel."""
+        return Response(app.guard.expose(), mimetype="text/plain")
+
+    @app.get("/openapi.json")
+    def openapi() -> Response:
+        """The description of this API.
+        ---
+        get:
+          summary: This description
+          responses:
+            '200': {description: OpenAPI 3, content: {application/json: {schema: {type: object}}}}
+        """
+        return jsonify(describe_api(app))
 
 
-def get_bundle(watch: ModelWatch) -> Bundle:
-    """The bundle that answers this request from beginning to end."""
-    if watch.bundle is None:
-        abort(503, "No model is loaded yet; GET /ready tells why.")
-    return watch.bundle
+def add_pages(app: Flask, models: ModelWatch) -> None:
+    @app.get("/")
+    def page() -> str:
+        """The page for people."""
+        bundle = models.bundle
+        facts = bundle.manifest["model"] if bundle else None
+        scores = score_model(bundle) if bundle else []
+        return render_template("page.html", bundle=bundle, facts=facts, scores=scores)
+
+    @app.get("/docs")
+    def docs() -> str:
+        """The description of the API for people."""
+        return render_template("docs.html", api=describe_api(app))
 
 
-def describe_answer(answer: Answer, bundle: Bundle) -> dict[str, Any]:
-    return {
-        "volume": answer.volume,
-        "low": answer.low,
-        "high": answer.high,
-        "in_range": answer.in_range,
-        "model": bundle.version,
-    }
-
-
-def parse_arguments() -> dict[str, list[str]]:
-    """All values of each name in the query. Strings that are not UTF-8 come out as such, and are refused as numbers."""
-    return parse_qs(request.environ["QUERY_STRING"], keep_blank_values=True, max_num_fields=100)
+def score_model(bundle: Bundle) -> list[dict[str, Any]]:
+    """How much smaller the errors of the served models are than those of the naive answer, for the page."""
+    scores = []
+    for task, title in (("same_day", "Volume of a day"), ("next_day", "Volume of the next day")):
+        facts = bundle.metrics.get(task)
+        if not facts or "naive" not in facts["models"]:
+            continue
+        champion, naive = facts["models"].get(facts["champion"]), facts["models"]["naive"]
+        if champion:
+            gain = 1 - champion["mae"] / naive["mae"]
+            scores.append({"title": title, "model": facts["champion"], "gain": gain, "test_from": facts["test_from"]})
+    return scores
 
 
 def read_json() -> Any:
     if not request.is_json:
-        abort(415, "Send the body as application/json.")
+        abort(415)
     try:
         return json.loads(request.get_data(cache=False))
     except (ValueError, RecursionError):
-        abort(400, "The body is not valid JSON.")
+        abort(400)
 
 
-def reply(content: Any, bundle: Bundle | None = None) -> Response:
-    """An answer in JSON; what a model answered names its version in a header."""
-    response = Response(json.dumps(content), mimetype="application/json")
-    if bundle:
-        response.headers["X-Model-Version"] = bundle.version
+def name_version(response: Response, bundle: Bundle) -> Response:
+    response.headers["X-Model-Version"] = bundle.version
     return response
 
 
-def refuse_long_address() -> None:
-    if len(request.environ["PATH_INFO"]) + len(request.environ["QUERY_STRING"]) > LONGEST_ADDRESS:
-        abort(414, f"The address is longer than {LONGEST_ADDRESS:,} bytes: send rows by POST /predict.")
+def name_model(bundle: Bundle) -> dict[str, str]:
+    return {"name": bundle.champion, "version": bundle.version}
 
 
-def add_headers(response: Response) -> Response:
-    for name, value in HEADERS.items():
-        response.headers.setdefault(name, value)
+def add_security(response: Response) -> Response:
+    response.headers.update(SECURITY)
+    if request.path != "/static" and not request.path.startswith("/static/"):
+        response.headers["Cache-Control"] = "no-store"
     return response
 
 
-def refuse_question(error: QuestionError) -> Response:
-    response = reply({"error": str(error), "field": error.field})
-    response.status_code = 400
+def answer_question_error(error: QuestionError) -> Response:
+    return answer_error(400, str(error), error.field)
+
+
+def answer_http_error(error: HTTPException) -> Response:
+    """404, 405, 413, 415 and the like, as JSON."""
+    status = error.code or 500
+    if status in BODY_FAULTS:
+        response = answer_error(status, BODY_FAULTS[status], "body")
+    else:
+        response = answer_error(
+            status, f"{error.name}: {request.method} {request.path[:80]}. /docs lists what there is."
+        )
+    for name, value in error.get_headers():
+        if name not in ("Content-Type", "Content-Length"):
+            response.headers[name] = value
     return response
 
 
-def tell_http_error(error: HTTPException) -> Response:
-    response = error.get_response()  # keeps Allow, Location and the like
-    response.data = json.dumps({"error": error.description})
-    response.content_type = "application/json"
-    if error.code == 503:
-        response.headers["Retry-After"] = "1"
-    return response
-
-
-def tell_failure(error: Exception) -> Response:
+def answer_failure(error: Exception) -> Response:
     log.exception("failed to answer %s %s", request.method, request.path)
-    response = reply({"error": "The server failed to answer; its log says why."})
-    response.status_code = 500
+    return answer_error(500, "The server failed to answer; its log says why.")
+
+
+def answer_not_ready(models: ModelWatch) -> Response:
+    why: Sequence[str] = list(models.refused.values())
+    response = answer_error(503, why[-1] if why else "No model is loaded yet.")
+    response.headers["Retry-After"] = "2"
+    return response
+
+
+def answer_error(status: int, message: str, field: str | None = None) -> Response:
+    response = jsonify(error=message, **({"field": field} if field else {}))
+    response.status_code = status
     return response

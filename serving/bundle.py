@@ -29,7 +29,7 @@ FEATURES = ("vol_moving_avg", "adj_close_rolling_med")
 
 @dataclass(frozen=True)
 class Answer:
-    """A predicted Volume in shares, the bounds of its interval, and whether both features lie in the range of training."""
+    """A predicted Volume in shares, the bounds of its interval, and whether training has seen such features."""
 
     volume: int
     low: int
@@ -39,7 +39,10 @@ class Answer:
 
 @dataclass(frozen=True)
 class Table:
-    """A value for each cell of a grid over the two features. k inner edges make k + 1 cells; an edge belongs to the upper cell."""
+    """A value for each cell of a grid over the two features.
+
+    k inner edges make k + 1 cells; an edge belongs to the upper cell.
+    """
 
     volume_edges: Sequence[float]
     price_edges: Sequence[float]
@@ -132,9 +135,10 @@ def write_bundle(
 ) -> dict:
     """Write model.json and golden.json, and return what goes into the manifest under `model`.
 
-    point: {"kind": "naive", "scale"}, {"kind": "linear", "intercept", "coefficients"} or {"kind": "grid", "edges", "ratio"};
-    interval: {"edges", "low", "high"}; edges: feature -> inner edges; questions: rows with the two features, whose answers become the
-    golden examples; facts: `ranges`, `trained`, `data_version`, `champion` and `interval` (the promised coverage).
+    point: {"kind": "naive", "scale"}, {"kind": "linear", "intercept", "coefficients"} or
+    {"kind": "grid", "edges", "ratio"}. interval: {"edges", "low", "high"}. edges: feature -> inner edges.
+    questions: rows with the two features, whose answers become the golden examples.
+    facts: `ranges`, `trained`, `data_version`, `champion` and `interval` (the promised coverage).
     """
     content = {"format": FORMAT, "point": dict(point), "interval": dict(interval)}
     model = read_model(content, facts["ranges"])
@@ -155,7 +159,10 @@ def write_bundle(
 
 
 def load_bundle(folder: Path | str) -> Bundle:
-    """Load the current model of a run folder, or a version's own folder. Raises BundleError unless every check passes."""
+    """Load the current model of a run folder, or a version's own folder.
+
+    Raises BundleError unless every check passes.
+    """
     path = find_version(Path(folder))
     try:
         manifest = json.loads((path / "manifest.json").read_text())

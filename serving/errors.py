@@ -9,7 +9,3 @@ class ServingError(Exception):
 
 class BundleError(ServingError):
     """A model bundle that is absent, damaged, of another format, or that does not answer its own golden examples."""
-
-
-class TunnelError(ServingError):
-    """The public link cannot be opened. Serving on this machine goes on without it."""

@@ -1,6 +1,7 @@
 """What stands between the network and the application: overload, URL lengths, the tunnel's key and rate, counters.
 
-The tunnel has a port of its own on loopback. A request that came in there came from the public link; no header decides it.
+The tunnel has a port of its own on loopback. A request that came in there came from the public link; no header
+decides it.
 """
 
 import hmac
@@ -19,7 +20,7 @@ LONGEST_URL = 8_000  # characters
 KEY_NAME = "key"
 COOKIE = "market_key"
 HEADER = "HTTP_X_KEY"
-TUNNEL_RATE = parse("120/minute")
+TUNNEL_RATE = parse("120/minute")  # of one visitor, by the address that the tunnel forwards
 PRIVATE_PATHS = ("/metrics",)  # never answered through the tunnel
 
 
@@ -67,7 +68,9 @@ class Guard:
             return refuse(start_response, "429 Too Many Requests", message, ("Retry-After", str(wait)))
         arguments = parse_qsl(environ["QUERY_STRING"], keep_blank_values=True)
         given = [value for name, value in arguments if name == KEY_NAME]
-        known = any(hmac.compare_digest(one.encode(), self.key.encode()) for one in [*given, *read_keys(environ)])
+        known = bool(self.key) and any(
+            hmac.compare_digest(one.encode(), self.key.encode()) for one in [*given, *read_keys(environ)]
+        )
         if not known:
             return refuse(
                 start_response, "401 Unauthorized", "This link needs its key: ask the sender for the whole link."

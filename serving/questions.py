@@ -21,7 +21,10 @@ class QuestionError(ValueError):
 
 
 def read_query(arguments: Mapping[str, Sequence[str]]) -> tuple[float, float, bool]:
-    """vol_moving_avg, adj_close_rolling_med and whether the detailed form is wanted. arguments: name -> all values given."""
+    """vol_moving_avg, adj_close_rolling_med and whether the detailed form is wanted.
+
+    arguments: name -> all values given.
+    """
     for name, values in arguments.items():
         if name not in (*FEATURES, "detail"):
             raise QuestionError(name, f"There is no parameter {name}; there are {', '.join(FEATURES)} and detail.")

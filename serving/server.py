@@ -1,26 +1,27 @@
-"""waitress with bounds: a queue that refuses instead of growing, and no patience for clients that trickle."""
+"""The HTTP server: waitress, on two ports of loopback if there is a tunnel."""
 
-import errno
-import json
+import socket
 import threading
 import time
+from contextlib import suppress
 
+import waitress
+from flask import Flask
 from waitress.channel import HTTPChannel
-from waitress.server import create_server
-from waitress.task import ThreadedTaskDispatcher
 
-from serving.app import LARGEST_BODY
 from serving.errors import ServingError
 
-THREADS = 4
-MOST_WAITING = 64  # requests in the queue; more are answered 503 at once
-MOST_CONNECTIONS = 512
-LARGEST_HEADERS = 32 * 1024  # bytes
-REQUEST_SECONDS = 20  # from a request's first byte to its last
+THREADS = 8
+MOST_CONNECTIONS = 200
+MOST_WAITING = 64  # requests that wait for a thread; with more the server says 503
+SLOW_CLIENT = 15  # seconds without a byte
+LONGEST_ARRIVAL = 20  # seconds from a request's first byte to its last
+LARGEST_HEADER = 32 * 1024  # bytes, the request line among them
+LARGEST_BODY = 3 * 2**20  # bytes; the application refuses what is over its own, smaller limit with an explanation
 
 
 class ImpatientChannel(HTTPChannel):
-    """Closes a connection whose request takes too long to arrive, a byte now and then included."""
+    """Closes a connection whose request takes too long to arrive, though a byte comes now and then."""
 
     began: float | None = None
 
@@ -30,55 +31,64 @@ class ImpatientChannel(HTTPChannel):
         result = super().received(data)
         if self.request is None:
             self.began = None
-        elif time.monotonic() - self.began > REQUEST_SECONDS:
+        elif time.monotonic() - self.began > LONGEST_ARRIVAL:
             self.will_close = True
         return result
 
 
 class Server:
-    """An application on an address, served by threads that end with the process. Raises ServingError if the port is taken."""
+    """A server of an application on `host`:`port` (0 for any free port), in a thread that ends with the process."""
 
-    def __init__(self, app, host: str = "127.0.0.1", port: int = 0) -> None:
-        self._dispatcher = ThreadedTaskDispatcher()
-        self._dispatcher.set_thread_count(THREADS)
-        try:
-            self._waitress = create_server(
-                shed_load(app, self._dispatcher.queue),
-                map={},
-                _dispatcher=self._dispatcher,
-                host=host,
-                port=port,
-                connection_limit=MOST_CONNECTIONS,
-                channel_timeout=REQUEST_SECONDS,
-                cleanup_interval=5,
-                max_request_body_size=LARGEST_BODY,
-                max_request_header_size=LARGEST_HEADERS,
-                ident=None,
-            )
-        except OSError as error:
-            if error.errno != errno.EADDRINUSE:
-                raise ServingError(f"Cannot listen on {host}:{port}: {error.strerror}.") from error
-            raise ServingError(f"Port {port} is taken: choose another by --port, or 0 for any free one.") from error
-        self._waitress.channel_class = ImpatientChannel
-        self.port = self._waitress.effective_port
-        self.url = f"http://{host}:{self.port}"
-        self._thread = threading.Thread(target=self._waitress.run, name="server", daemon=True)
+    def __init__(self, app: Flask, host: str = "127.0.0.1", port: int = 0) -> None:
+        self.app = app
+        self.sockets = [listen(host, port), listen("127.0.0.1", 0)]
+        self.port, self.tunnel_port = (one.getsockname()[1] for one in self.sockets)
+        app.guard.tunnel_port = self.tunnel_port
+        self._server = waitress.create_server(
+            app,
+            sockets=self.sockets,
+            threads=THREADS,
+            connection_limit=MOST_CONNECTIONS,
+            channel_timeout=SLOW_CLIENT,
+            cleanup_interval=5,
+            max_request_header_size=LARGEST_HEADER,
+            max_request_body_size=LARGEST_BODY,
+            ident=None,
+        )
+        for listener in self._server.map.values():
+            listener.channel_class = ImpatientChannel
+        app.guard.is_overloaded = self._is_overloaded
+        self._thread = threading.Thread(target=self.run, name="waitress", daemon=True)
+
+    @property
+    def url(self) -> str:
+        return f"http://{self.sockets[0].getsockname()[0]}:{self.port}"
+
+    def start(self) -> "Server":
         self._thread.start()
+        return self
 
-    def close(self) -> None:
-        self._waitress.close()
-        self._dispatcher.shutdown(timeout=2)
+    def run(self) -> None:
+        """Serve until `stop`."""
+        with suppress(OSError):  # the sockets are closed under its hands
+            self._server.run()
+
+    def stop(self) -> None:
+        self._server.close()
+
+    def _is_overloaded(self) -> bool:
+        return len(self._server.task_dispatcher.queue) > MOST_WAITING
 
 
-def shed_load(app, queue):
-    """Answer 503 at once while too many requests wait: the queue drains, and who comes back later is served."""
-    body = json.dumps({"error": "Too many requests are waiting; come back in a second."}).encode()
-
-    def answer(environ, start_response):
-        if len(queue) <= MOST_WAITING:
-            return app(environ, start_response)
-        headers = [("Content-Type", "application/json"), ("Content-Length", str(len(body))), ("Retry-After", "1")]
-        start_response("503 Service Unavailable", headers)
-        return [body]
-
-    return answer
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket. Raises ServingError, with the remedy, if the port is taken."""
+    one = socket.socket()
+    one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        one.bind((host, port))
+    except OSError as error:
+        one.close()
+        raise ServingError(
+            f"Port {port} of {host} cannot be used ({error.strerror}): choose another with --port."
+        ) from None
+    return one

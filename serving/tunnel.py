@@ -1,88 +1,72 @@
-"""A public link to a server on this machine, by ngrok."""
+"""A public link to the local server, through ngrok. The link holds a key; without it nobody gets an answer."""
 
-import logging
 import os
+import secrets
 import sys
-from dataclasses import dataclass
+from pathlib import Path
 
-from pyngrok import conf, ngrok
-from pyngrok.exception import PyngrokError, PyngrokNgrokInstallError
-
-from serving.errors import TunnelError
-from serving.gate import Gate
+from serving.errors import ServingError
 from serving.server import Server
 
-TOKEN = "NGROK_AUTHTOKEN"
-HOW_TO_GET_ONE = (
-    f"No public link: set {TOKEN} (free at dashboard.ngrok.com) in the environment or in Colab's secrets, the key icon."
-)
+TOKEN_VARIABLE = "NGROK_AUTHTOKEN"
 
 
-@dataclass(frozen=True)
-class Link:
-    """An open tunnel. url holds the key: whoever has it may ask."""
+class Tunnel:
+    """An open tunnel: `link` is what to send to somebody. Close it when it is no longer needed."""
 
-    url: str
-    key: str
-    _server: Server
-    _config: conf.PyngrokConfig
+    def __init__(self, address: str, key: str) -> None:
+        self.address = address
+        self.key = key
+
+    @property
+    def link(self) -> str:
+        return f"{self.address}/?key={self.key}"
 
     def close(self) -> None:
-        """Close the tunnel and end its agent."""
-        ngrok.kill(self._config)
-        self._server.close()
+        from pyngrok import ngrok
+
+        ngrok.kill()
 
 
 def find_token() -> str | None:
-    """The token from the environment or from Colab's secrets."""
-    if os.environ.get(TOKEN):
-        return os.environ[TOKEN]
+    """The ngrok token from the environment, else from Colab's secrets; None if there is none."""
+    if os.environ.get(TOKEN_VARIABLE):
+        return os.environ[TOKEN_VARIABLE]
     if "google.colab" not in sys.modules:
         return None
     from google.colab import userdata
 
     try:
-        return userdata.get(TOKEN)
-    except Exception:  # not granted, not there or not answered in time: each means that there is none
+        return userdata.get(TOKEN_VARIABLE)
+    except Exception:  # not granted, not set, or nobody answered the question: there is no token to be had
         return None
 
 
-def open_link(app) -> Link:
-    """Open a tunnel to an application behind a gate with a fresh key.
+def open_tunnel(server: Server, mode: str = "auto") -> Tunnel | None:
+    """Open a tunnel to the server's second port. mode: "auto" (only if a token is found), "ngrok" or "none".
 
-    Raises TunnelError with one line when there is no token, no agent, no network, or when ngrok refuses.
+    Returns None where no tunnel is wanted. Raises ServingError, in one line, for whatever goes wrong; the local
+    server goes on.
     """
     token = find_token()
+    if mode == "none" or (mode == "auto" and not token):
+        return None
     if not token:
-        raise TunnelError(HOW_TO_GET_ONE)
-    gate = Gate(app)
-    server = Server(gate)
-    config = conf.PyngrokConfig(ngrok_path=os.environ.get("NGROK_PATH") or None, start_new_session=True)
-    config.auth_token = None  # pyngrok would put it on the agent's command line, for every user of the machine to read
+        raise ServingError(f"A tunnel needs a token: set {TOKEN_VARIABLE} (free at ngrok.com), or TUNNEL to none.")
+    from pyngrok import conf, ngrok
+    from pyngrok.exception import PyngrokError
+
+    key = secrets.token_urlsafe(18)
+    server.app.guard.key = key
+    # The agent takes the token from its environment; as an argument it would stand in the list of processes.
+    os.environ[TOKEN_VARIABLE] = token
+    settings = conf.get_default()
+    settings.auth_token = None
+    if os.environ.get("NGROK_PATH"):
+        settings.ngrok_path = os.environ["NGROK_PATH"]
     try:
-        public_url = connect(server.port, token, config)
+        tunnel = ngrok.connect(f"127.0.0.1:{server.tunnel_port}", pyngrok_config=settings)
     except (PyngrokError, OSError) as error:
-        server.close()
-        raise TunnelError(explain(error)) from error
-    return Link(f"{public_url}/?key={gate.key}", gate.key, server, config)
-
-
-def connect(port: int, token: str, config: conf.PyngrokConfig) -> str:
-    """Start the agent with the token in its environment, and have it forward to a port."""
-    logging.getLogger("pyngrok").setLevel(logging.CRITICAL)  # what matters of it comes as an exception
-    before = os.environ.get(TOKEN)
-    os.environ[TOKEN] = token
-    try:
-        return ngrok.connect(str(port), "http", pyngrok_config=config).public_url
-    finally:
-        if before is None:
-            del os.environ[TOKEN]
-
-
-def explain(error: Exception) -> str:
-    if isinstance(error, PyngrokNgrokInstallError):
-        return (
-            "No public link: ngrok's agent is not installed and cannot be downloaded. Serving goes on on this machine."
-        )
-    reason = getattr(error, "ngrok_error", None) or str(error)
-    return f"No public link: {' '.join(str(reason).split())[:300]} Serving goes on on this machine."
+        text = " ".join(str(error).split()).replace(token, "***")
+        raise ServingError(f"The tunnel did not open, local serving goes on: {text[:300]}") from None
+    return Tunnel(tunnel.public_url, key)

@@ -15,7 +15,8 @@ log = logging.getLogger("serving")
 class ModelWatch:
     """Holds the bundle that answers, and follows model/CURRENT of a run folder.
 
-    A new version takes over only after all checks of `load_bundle`; one that fails them is refused, once, and the old one goes on.
+    A new version takes over only after all checks of `load_bundle`; one that fails them is refused, once, and the old
+    one goes on.
     Reading `bundle` is a single reference, so a request works with one version from beginning to end.
     """
 

@@ -1,169 +1,142 @@
 "use strict";
 
-const element = (id) => document.getElementById(id);
-const whole = new Intl.NumberFormat("en-US");
-const short = new Intl.NumberFormat("en-US", { notation: "compact", maximumFractionDigits: 1 });
-const FEATURES = ["vol_moving_avg", "adj_close_rolling_med"];
+const count = new Intl.NumberFormat("en-US");
+const short = new Intl.NumberFormat("en-US", { notation: "compact", maximumSignificantDigits: 3 });
+const find = (id) => document.getElementById(id);
 
-async function ask(address) {
+/** An element with a class and text; text never becomes markup. */
+function make(tag, className, text) {
+  const element = document.createElement(tag);
+  element.className = className;
+  element.textContent = text;
+  return element;
+}
+
+/** Ask the API. Returns the answer; throws an Error with the API's own words, or that it cannot be reached. */
+async function ask(path) {
   let response;
   try {
-    response = await fetch(address);
+    response = await fetch(path);
   } catch {
-    throw new Error("The server does not answer. Is it still running, and are you online?");
+    throw new Error("The server cannot be reached. Is it still running?");
   }
-  if (response.ok) return response.json();
-  const body = await response.json().catch(() => ({}));
-  const error = new Error(body.error || `The server answered ${response.status}.`);
-  error.field = body.field;
-  throw error;
+  const answer = await response.json().catch(() => ({}));
+  if (!response.ok) throw new Error(answer.error || `The server answered ${response.status}.`);
+  return answer;
 }
 
-function showAnswer(question, answer) {
-  element("question").textContent = question;
-  element("volume").textContent = whole.format(answer.volume);
-  element("interval").textContent =
-    `Four times of five between ${whole.format(answer.low)} and ${whole.format(answer.high)}.`;
-  element("warning").hidden = answer.in_range !== false;
-  element("warning").textContent = "Training has seen no values like these: take the answer with care.";
-  element("figure").hidden = !answer.recent;
-  if (answer.recent) drawChart(answer);
-  element("result").hidden = false;
-}
-
-function showError(error) {
-  element("result").hidden = true;
-  element("error").textContent = error.message;
-  element("error").hidden = false;
-  const field = error.field && element(error.field);
-  if (field) {
-    field.setAttribute("aria-invalid", "true");
-    field.focus();
+function showAnswer(box, answer, heading) {
+  box.replaceChildren(
+    make("div", "detail", heading),
+    make("div", "number", `${count.format(answer.volume)} shares`),
+    make("div", "detail", `80% interval: ${count.format(answer.low)} to ${count.format(answer.high)}`),
+  );
+  if (answer.in_range === false) {
+    box.append(make("div", "warning", "Outside of what training has seen: take it with more than a grain of salt."));
   }
 }
 
-function clearError() {
-  element("error").hidden = true;
-  for (const name of FEATURES) element(name).removeAttribute("aria-invalid");
+function showError(box, error) {
+  box.replaceChildren(make("div", "error", error.message));
 }
 
-/** Bars of the recent volume, its 30-day mean as a line, and the forecast as a point on its interval. */
-function drawChart(answer) {
-  const chart = element("chart");
-  const [width, height, left, bottom] = [720, 260, 56, 28];
-  const { dates, volume, vol_moving_avg: mean } = answer.recent;
-  const top = Math.max(...volume, answer.high) * 1.05 || 1;
-  const step = (width - left) / (volume.length + 2);
+function draw(name, attributes, parent) {
+  const element = document.createElementNS("http://www.w3.org/2000/svg", name);
+  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
+  parent.append(element);
+  return element;
+}
+
+/** Recent volume as bars, its 30-day mean as a line, the forecast with its interval at the right. */
+function drawChart(forecast) {
+  const { dates, volume, vol_moving_avg: mean } = forecast.recent;
+  const svg = find("chart").querySelector("svg");
+  const [left, right, top, bottom] = [56, 700, 14, 222];
+  const most = Math.max(...volume, forecast.high) || 1;
+  const step = (right - left) / (volume.length + 2);
   const x = (index) => left + (index + 0.5) * step;
-  const y = (value) => (height - bottom) * (1 - value / top);
-  chart.querySelectorAll(":not(title)").forEach((node) => node.remove());
-  chart.querySelector("title").textContent =
-    `Volume of ${answer.symbol} from ${dates[0]} to ${dates.at(-1)}, and the forecast for ${answer.date}`;
-  const draw = (name, attributes, text) => {
-    const node = document.createElementNS("http://www.w3.org/2000/svg", name);
-    for (const [key, value] of Object.entries(attributes)) node.setAttribute(key, value);
-    if (text !== undefined) node.textContent = text;
-    chart.append(node);
-  };
-  for (const share of [0, 0.5, 1]) {
-    const value = (top / 1.05) * share;
-    draw("line", { class: "axis", x1: left, x2: width, y1: y(value), y2: y(value) });
-    draw("text", { x: left - 8, y: y(value) + 4, "text-anchor": "end" }, short.format(value));
+  const y = (value) => bottom - (value / most) * (bottom - top);
+  svg.replaceChildren();
+  for (const part of [0, 0.5, 1]) {
+    draw("line", { class: "axis", x1: left, x2: right, y1: y(most * part), y2: y(most * part) }, svg);
+    draw("text", { x: left - 8, y: y(most * part) + 4, "text-anchor": "end" }, svg).textContent = short.format(most * part);
   }
   volume.forEach((value, index) =>
-    draw("rect", { class: "bar", x: x(index) - step * 0.38, width: step * 0.76, y: y(value), height: y(0) - y(value) }));
-  const points = mean.flatMap((value, index) => (value === null ? [] : [`${x(index)},${y(value)}`]));
-  draw("polyline", { class: "line", points: points.join(" ") });
-  const last = volume.length + 0.5;
-  draw("rect", { class: "band", x: x(last) - step, width: step * 2, y: y(answer.high), height: y(answer.low) - y(answer.high), rx: 3 });
-  draw("circle", { class: "point", cx: x(last), cy: y(answer.volume), r: 5 });
-  draw("text", { x: left, y: height - 6 }, dates[0]);
-  draw("text", { x: width, y: height - 6, "text-anchor": "end" }, answer.date);
+    draw("rect", { class: "bar", x: x(index) - step * 0.4, y: y(value), width: step * 0.8, height: bottom - y(value) }, svg));
+  const points = mean.map((value, index) => (value === null ? null : `${x(index)},${y(value)}`)).filter(Boolean);
+  draw("polyline", { class: "mean", points: points.join(" ") }, svg);
+  const at = x(volume.length + 0.5);
+  draw("line", { class: "range", x1: at, x2: at, y1: y(forecast.low), y2: y(forecast.high) }, svg);
+  draw("circle", { class: "point", cx: at, cy: y(forecast.volume), r: 5 }, svg);
+  draw("text", { x: left, y: 246 }, svg).textContent = dates[0];
+  draw("text", { x: right, y: 246, "text-anchor": "end" }, svg).textContent = forecast.date;
+  find("chart-text").textContent =
+    `${forecast.symbol}: the last ${volume.length} days of Volume (bars), their 30-day mean (line), and the forecast for ` +
+    `${forecast.date} with its 80% interval (dot and stroke).`;
+  find("chart").hidden = false;
 }
 
-function showPrograms(path) {
-  const address = new URL(path, location.href).href;
-  const remote = !["localhost", "127.0.0.1"].includes(location.hostname);
-  const header = remote ? ' -H "X-Key: KEY-OF-YOUR-LINK"' : "";
-  element("curl").textContent = `curl${header} '${address}'`;
-  element("python").textContent = remote
-    ? `import requests\nrequests.get("${address}", headers={"X-Key": "KEY-OF-YOUR-LINK"}).json()`
-    : `import requests\nrequests.get("${address}").json()`;
-}
-
-async function predict(event) {
+async function submitForecast(event) {
   event.preventDefault();
-  clearError();
-  const values = new URLSearchParams(FEATURES.map((name) => [name, element(name).value.trim().replaceAll(",", "")]));
-  showPrograms(`predict?${values}`);
+  const box = find("forecast-answer");
+  find("chart").hidden = true;
+  const text = find("symbol").value.trim();
   try {
-    const answer = await ask(`predict?${values}&detail=true`);
-    showAnswer("A day with these two features", answer);
+    const forecast = await ask(`/forecast/${encodeURIComponent(text)}`);
+    const name = forecast.name ? `${forecast.symbol}, ${forecast.name}` : forecast.symbol;
+    showAnswer(box, forecast, `${name}, on ${forecast.date}`);
+    drawChart(forecast);
   } catch (error) {
-    showError(error);
+    showError(box, error);
   }
 }
 
-async function forecast(event) {
+async function submitPrediction(event) {
   event.preventDefault();
-  clearError();
-  const symbol = element("symbol").value.trim();
-  const path = `forecast/${encodeURIComponent(symbol)}`;
-  showPrograms(path);
+  const box = find("predict-answer");
+  const question = new URLSearchParams({
+    vol_moving_avg: find("vol_moving_avg").value.trim(),
+    adj_close_rolling_med: find("adj_close_rolling_med").value.trim(),
+    detail: "true",
+  });
   try {
-    const answer = await ask(path);
-    showAnswer(`${answer.symbol}${answer.name ? `, ${answer.name}` : ""}, on ${answer.date}`, answer);
+    showAnswer(box, await ask(`/predict?${question}`), "Predicted Volume of the day");
   } catch (error) {
-    showError(error);
+    showError(box, error);
   }
 }
 
-let typed = 0;
+let typing;
 function complete() {
-  clearTimeout(typed);
-  typed = setTimeout(async () => {
-    const found = await ask(`symbols?q=${encodeURIComponent(element("symbol").value)}`).catch(() => ({ symbols: [] }));
-    element("symbols").replaceChildren(...found.symbols.map(({ symbol, name }) => {
+  clearTimeout(typing);
+  typing = setTimeout(async () => {
+    const { symbols } = await ask(`/symbols?q=${encodeURIComponent(find("symbol").value)}`).catch(() => ({ symbols: [] }));
+    find("symbols").replaceChildren(...symbols.map(({ symbol, name }) => {
       const option = document.createElement("option");
       option.value = symbol;
-      option.label = name ? `${symbol}: ${name}` : symbol;
+      option.label = name;
       return option;
     }));
   }, 150);
 }
 
-async function showModel() {
-  const model = await ask("model");
-  const { models, test_from: from } = model.metrics.same_day ?? { models: {} };
-  element("champion").textContent =
-    `The model “${model.champion.replaceAll("_", " ")}”, trained on days from ${model.trained[0]} to ${model.trained[1]}` +
-    (from ? `; tested on the days from ${from} on, which it had not seen.` : ".");
-  const ranked = Object.entries(models).sort((one, other) => one[1].mae - other[1].mae);
-  for (const [name, { mae }] of ranked) {
-    const row = element("scores").tBodies[0].insertRow();
-    const title = document.createElement("th");
-    title.scope = "row";
-    title.textContent = name.replaceAll("_", " ");
-    row.append(title);
-    row.insertCell().textContent = short.format(mae);
-    const change = models.naive ? (mae / models.naive.mae - 1) * 100 : 0;
-    row.insertCell().textContent = name === "naive" ? "" : `${change > 0 ? "+" : "−"}${Math.abs(change).toFixed(1)}%`;
-    row.classList.toggle("best", name === model.champion);
+function prepareCode() {
+  for (const block of document.querySelectorAll("pre[data-line]")) {
+    block.textContent = block.dataset.line.replaceAll("{origin}", location.origin);
   }
-  element("scores").hidden = !ranked.length;
+  for (const button of document.querySelectorAll(".copy")) {
+    button.addEventListener("click", async () => {
+      await navigator.clipboard.writeText(find(button.dataset.copy).textContent);
+      button.textContent = "Copied";
+      setTimeout(() => { button.textContent = "Copy"; }, 1500);
+    });
+  }
 }
 
-for (const button of document.querySelectorAll(".copy")) {
-  button.addEventListener("click", async () => {
-    const label = button.textContent;
-    await navigator.clipboard.writeText(element(button.dataset.from).textContent);
-    button.textContent = "Copied";
-    setTimeout(() => { button.textContent = label; }, 1500);
-  });
+find("predict-form").addEventListener("submit", submitPrediction);
+if (find("forecast-form")) {
+  find("forecast-form").addEventListener("submit", submitForecast);
+  find("symbol").addEventListener("input", complete);
+  complete();
 }
-element("predict-form").addEventListener("submit", predict);
-element("forecast-form").addEventListener("submit", forecast);
-element("symbol").addEventListener("input", complete);
-showPrograms("predict?vol_moving_avg=1200000&adj_close_rolling_med=25");
-showModel().catch(showError);
-complete();
+prepareCode();

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import pytest
 from serving.app import create_app
 from serving.bundle import write_bundle
 from serving.server import Server
+from serving.watch import ModelWatch
 
 EDGES = {"vol_moving_avg": [1e4, 1e6], "adj_close_rolling_med": [10.0]}
 FACTS = {
@@ -51,7 +51,7 @@ def publish_model(run_dir: Path, name: str, ratio: float = 0.9) -> Path:
 
 def make_current(run_dir: Path, name: str) -> None:
     (run_dir / "model" / "NEXT").write_text(name)
-    os.replace(run_dir / "model" / "NEXT", run_dir / "model" / "CURRENT")
+    (run_dir / "model" / "NEXT").replace(run_dir / "model" / "CURRENT")
 
 
 def describe_symbol(symbol: str, name: str | None) -> dict:
@@ -74,17 +74,17 @@ def run_dir(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def app(run_dir):
-    app = create_app(run_dir)
-    yield app
-    app.extensions["model_watch"].stop()
+def models(run_dir):
+    models = ModelWatch(run_dir)
+    models.load()
+    return models
 
 
 @pytest.fixture(scope="session")
-def server(app):
-    server = Server(app)
+def server(models):
+    server = Server(create_app(models)).start()
     yield server
-    server.close()
+    server.stop()
 
 
 @pytest.fixture(scope="session")
