@@ -27,6 +27,22 @@ def score(actual: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
     return {name: round_digits(value) for name, value in scores.items()}
 
 
+def score_models(
+    actual: np.ndarray, forecasts: Mapping[str, np.ndarray], naive: str = "naive"
+) -> dict[str, dict[str, float]]:
+    """The scores of each forecast, its `skill` against `forecasts[naive]`, and `test_rows`. Unknown answers (NaN) do not count."""
+    scores = {}
+    for name, forecast in forecasts.items():
+        known = ~np.isnan(forecast)
+        skill = measure_skill(actual[known], forecast[known], forecasts[naive][known])
+        scores[name] = {
+            **score(actual[known], forecast[known]),
+            "skill": round_digits(skill),
+            "test_rows": int(known.sum()),
+        }
+    return scores
+
+
 def as_served(predicted: np.ndarray) -> np.ndarray:
     """Whole shares, halves to the even number, nothing below 0."""
     return np.rint(np.maximum(predicted, 0.0))

@@ -64,17 +64,22 @@ def write_forecasts(
             "date": format_day(calendar.days[session + 1]),
             **forecast,
             "model": model.name,
-            "features": {name: round(float(features[NAMES.index(name)]), 4) for name in SHOWN},
+            "features": {name: round_known(features[NAMES.index(name)], 4) for name in SHOWN},
             "recent": {
                 "dates": [format_day(day) for day in row["days"]],
                 "volume": row["volumes"],
-                "vol_moving_avg": [None if np.isnan(value) else round(value, 2) for value in row["means"]],
+                "vol_moving_avg": [round_known(value, 2) for value in row["means"]],
             },
-            **{name: None if np.isnan(row[name]) else row[name] for name in ROLLING},
+            **{name: round_known(row[name]) for name in ROLLING},
         }
-        lines.append(json.dumps(line, separators=(",", ":"), allow_nan=False).replace("NaN", "null") + "\n")
+        lines.append(json.dumps(line, separators=(",", ":"), allow_nan=False) + "\n")
     (folder / FILE).write_text("".join(lines))
     return len(lines)
+
+
+def round_known(value: float | None, digits: int = 6) -> float | None:
+    """A number to so many decimals; None, which JSON writes as null, for one that is not known."""
+    return None if value is None or np.isnan(value) else round(float(value), digits)
 
 
 def format_day(day: int) -> str:

@@ -64,6 +64,14 @@ def count_rows(rows: MarketRows, period_ends: np.ndarray) -> tuple[np.ndarray, n
     return places, counts, shares
 
 
+def count_shares(rows: MarketRows) -> np.ndarray:
+    """The histogram of shares of rows at hand, all periods and symbols in one. Returns int64[*SHAPE, BINS]."""
+    places, _, shares = count_rows(rows, np.array([np.iinfo(np.int64).max]))
+    flat = np.zeros(2 * int(np.prod(SHAPE)) * BINS, np.int64)
+    flat[places] = shares
+    return flat.reshape(2, *SHAPE, BINS).sum(axis=0)
+
+
 def shape_of(period_ends: np.ndarray) -> tuple[int, ...]:
     return (len(period_ends), 2, *SHAPE, BINS)
 

@@ -1,6 +1,6 @@
 """The rows of `features` that models learn from and are judged on: without flags, with both features, as flat arrays."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from zlib import crc32
 
@@ -36,6 +36,11 @@ class MarketRows:
         """The rows where `chosen`, bool[n], is True."""
         return MarketRows(*(getattr(self, field.name)[chosen] for field in fields(self)))
 
+    def without_today(self) -> "MarketRows":
+        """The rows with the vol_moving_avg of the row before, which lacks the row's own Volume. First rows of a symbol go."""
+        follows = np.flatnonzero(self.symbol[1:] == self.symbol[:-1]) + 1
+        return replace(self.select(follows), vol_moving_avg=self.vol_moving_avg[follows - 1])
+
 
 def number_symbols(names: list[str]) -> np.ndarray:
     """A number a symbol, the same in every run: the CRC-32 of its name. int64[k]."""
@@ -69,15 +74,3 @@ def read_all_rows(files: list[Path], first_day: int | None = None, end_day: int 
     parts = [read_rows(file, first_day, end_day) for file in files]
     columns = ([getattr(part, field.name) for part in parts] for field in fields(MarketRows))
     return MarketRows(*(np.concatenate(column) for column in columns))
-
-
-def count_left_out(files: list[Path]) -> dict[str, int]:
-    """How many rows of `features` have no features yet, and how many of the others have a flag."""
-    warm_up = flags = 0
-    for file in files:
-        table = pq.read_table(file, columns=["Open", "High", "Low", "Adj Close", "vol_moving_avg"])
-        arrays = {name: table[name].to_numpy() for name in table.column_names}
-        null = np.isnan(arrays["vol_moving_avg"])
-        warm_up += int(null.sum())
-        flags += int((flagged(arrays) & ~null).sum())
-    return {"without features": warm_up, "with a flag": flags}

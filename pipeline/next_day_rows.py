@@ -4,7 +4,7 @@ A task holds one part, which is whole symbols. A first pass adds up the market o
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -65,6 +65,11 @@ class Plan:
         """Position in PERIODS of each row, -1 for none. int64[n] each."""
         later = np.where(day >= self.test_day, 2, np.where(day >= self.calibration_day, 1, -1))
         return np.where(is_held_out(symbol), later, np.where(day < self.calibration_day, 0, -1))
+
+    def draw_at_most(self, rows: int, counts: np.ndarray) -> "Plan":
+        """The plan that draws about `rows` rows of each period, or all where there are fewer. counts: int64[3], of PERIODS."""
+        shares = tuple(min(1.0, rows / max(1, count)) for count in counts.tolist())
+        return replace(self, shares=shares)
 
     def draw(self, symbol: np.ndarray, day: np.ndarray) -> np.ndarray:
         """The periods of rows, -1 also for those that are not drawn. A row's luck hangs on its symbol and day alone."""

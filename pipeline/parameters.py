@@ -37,6 +37,9 @@ PARAMETERS = {
     "TEST_FROM": Parameter(str, "first day of the test period", day=True),
     "MODELS": Parameter(str, "the models to train, separated by commas", choices=MODEL_NAMES, listed=True),
     "NEXT_DAY": Parameter(bool, "whether to train the next-day model"),
+    "NEXT_DAY_ROWS": Parameter(
+        int, "rows that the next-day model trains on, at most", at_least=1_000, at_most=100_000_000
+    ),
     "DEVICE": Parameter(str, "where XGBoost trains", choices=("cpu", "cuda")),
     "TUNNEL": Parameter(str, "whether to open a public link", choices=("auto", "ngrok", "none")),
     "CELL_TIMEOUT": Parameter(

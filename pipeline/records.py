@@ -10,6 +10,17 @@ import pandas as pd
 
 TRACKING = "MLFLOW_TRACKING_URI"
 EXPERIMENT = "stock market volume"
+USE = """Answers two questions: a day's Volume from `vol_moving_avg` and `adj_close_rolling_med` of that day, and the Volume of a
+symbol's next trading day. For planning and teaching; not for trading."""
+
+LIMITS = """## Limits
+
+- News is not foreseen: a day with ten times the usual volume lies outside of its interval.
+- `vol_moving_avg` holds the day itself, so the first question is no forecast; the second one is.
+- Only symbols that are listed in the data are known; those that were delisted before are missing (survivorship).
+- Intervals drift when markets do: train again once a year.
+"""
+
 ROUNDS = {"mae": "{:,.0f}", "rmse": "{:,.0f}", "r2": "{:.4f}", "wape": "{:.3f}", "rmsle": "{:.3f}", "skill": "{:+.2%}"}
 
 
@@ -19,29 +30,43 @@ def write_metrics(folder: Path, metrics: Mapping[str, Any]) -> None:
 
 
 def write_model_card(
-    folder: Path, facts: Mapping[str, Any], metrics: Mapping[str, Any], charts: Mapping[str, Path]
+    folder: Path,
+    metrics: Mapping[str, Any],
+    rows: pd.DataFrame,
+    contents: Mapping[str, Any],
+    charts: Mapping[str, Path],
 ) -> None:
-    """Write model_card.md. facts: title -> sentence or list of sentences; charts: caption -> file in `folder`."""
-    lines = ["# Model card: trading volume of a stock or ETF", ""]
-    for title, text in facts.items():
-        lines += [f"## {title}", "", *([f"- {item}" for item in text] if isinstance(text, list) else [text]), ""]
-    for task, result in metrics.items():
-        scores = {
-            name: {key: value for key, value in row.items() if key in ROUNDS} for name, row in result["models"].items()
-        }
-        lines += [f"## Test scores: {task.replace('_', ' ')}", "", *to_markdown(scores), ""]
+    """Write model_card.md. rows: counts by period and state; contents: the manifest's `model`; charts: caption -> file in `folder`."""
+    lines = ["# Model card: trading volume of stocks and ETFs", "", USE, "", "## Data", ""]
+    lines += [
+        f"- Version `{contents['data_version']}` of `features`, trained from {contents['trained'][0]} to {contents['trained'][1]}."
+    ]
+    for period, counts in rows.iterrows():
         lines += [
-            f"Chosen on the years before the test: **{result['champion']}**. Test from {result['test_from']}.",
+            f"- {period[2:].capitalize()}: "
+            + ", ".join(f"{count:,} rows {state}" for state, count in counts.items())
+            + "."
+        ]
+    for name, (low, high) in contents["ranges"].items():
+        lines += [f"- `{name}` from {low:,.4g} to {high:,.4g} in training; outside of that an answer says so."]
+    for task, result in metrics.items():
+        lines += ["", f"## {task.replace('_', ' ').capitalize()}", ""]
+        lines += [
+            f"Chosen on the years from {result['calibration_from']}: **{result['champion']}**; tested from {result['test_from']}."
+        ]
+        lines += [
+            f"Of the test days {result['coverage']:.1%} lie in their 80% interval.",
             "",
+            *to_markdown(result["models"]),
         ]
     for caption, path in charts.items():
-        lines += [f"![{caption}]({path.name})", ""]
-    (folder / "model_card.md").write_text("\n".join(lines))
+        lines += ["", f"![{caption}]({path.name})"]
+    (folder / "model_card.md").write_text("\n".join([*lines, "", LIMITS]) + "\n")
 
 
 def to_markdown(scores: Mapping[str, Mapping[str, float]]) -> list[str]:
     """A table in Markdown, a row a model."""
-    columns = list(next(iter(scores.values())))
+    columns = [name for name in ROUNDS if name in next(iter(scores.values()))]
     lines = [f"| model | {' | '.join(columns)} |", f"|---|{'---:|' * len(columns)}"]
     for name, row in scores.items():
         lines.append(f"| {name} | {' | '.join(ROUNDS[key].format(row[key]) for key in columns)} |")

@@ -24,6 +24,7 @@ FEATURES = ["vol_moving_avg", "adj_close_rolling_med"]
 LEAST_RATIO = 2.0**-4  # what a day without trade counts as on the scale of octaves
 TREES = {"random_forest": 30, "hist_gradient_boosting": 60, "xgboost": 60}
 DEPTH = 7
+FOREST_PARTS = 8
 SEED = 7
 THREADS = 2  # fixed, since sums of floating-point numbers depend on how many threads share them
 
@@ -70,8 +71,12 @@ def look_up(ratio: np.ndarray) -> Predict:
 
 def grid_point(ratio: np.ndarray) -> dict[str, Any]:
     """A table of ratios as serving.bundle takes it."""
-    edges = dict(zip(FEATURES, (VOLUME_EDGES.tolist(), PRICE_EDGES.tolist()), strict=True))
-    return {"kind": "grid", "edges": edges, "ratio": ratio.tolist()}
+    return {"kind": "grid", "edges": list_edges(), "ratio": ratio.tolist()}
+
+
+def list_edges() -> dict[str, list[float]]:
+    """The grid's inner edges of each feature."""
+    return dict(zip(FEATURES, (VOLUME_EDGES.tolist(), PRICE_EDGES.tolist()), strict=True))
 
 
 def select_rows(features: DataFrame, end: str) -> DataFrame:
@@ -98,6 +103,8 @@ def fit_random_forest(rows: DataFrame, train_rows: int) -> Fitted:
     table = rows.where(F.col(FEATURES[0]) > 0).select(
         level.alias("level"), price.alias("price"), F.log2(ratio).alias("octaves"), F.col(FEATURES[0]).alias("weight")
     )
+    # Which rows a tree draws depends on how they are cut: the same cut for any number of cores.
+    table = table.repartition(FOREST_PARTS, "price").sortWithinPartitions("price", "level", "octaves")
     assembler = VectorAssembler(inputCols=["level", "price"], outputCol="features")
     forest = RandomForestRegressor(
         featuresCol="features",
@@ -177,3 +184,11 @@ def middles(edges: np.ndarray) -> np.ndarray:
     """A value inside each of the cells that `edges` bound: the geometric middle. float64[k] to float64[k + 1]."""
     step = np.sqrt(edges[1] / edges[0])
     return np.concatenate([[edges[0] / step], edges * step])
+
+
+def choose_questions(rows: MarketRows, count: int = 40) -> list[dict[str, float]]:
+    """Golden questions: rows of all sizes, and the edges of cells, where two ways to look up could differ."""
+    places = np.argsort(rows.vol_moving_avg, kind="stable")[np.linspace(0, len(rows) - 1, count).astype(np.int64)]
+    asked = [(float(rows.vol_moving_avg[place]), float(rows.adj_close_rolling_med[place])) for place in places]
+    asked += [(0.0, 1.0), (float(VOLUME_EDGES[20]), float(PRICE_EDGES[10])), (1e12, 1e6)]
+    return [dict(zip(FEATURES, pair, strict=True)) for pair in asked]
