@@ -34,8 +34,8 @@ BODY_FAULTS = {
 }
 
 SECURITY = {
-    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
-    "base-uri 'none'; form-action 'self'; "
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+    "connect-src 'self'; base-uri 'none'; form-action 'self'; "
     # The notebook that started the server shows the page in a frame, from another port or from Colab.
     "frame-ancestors 'self' http://localhost:* http://127.0.0.1:* https://*.colab.dev https://*.googleusercontent.com",
     "X-Content-Type-Options": "nosniff",

@@ -6,9 +6,21 @@ from apispec import APISpec
 from apispec.yaml_utils import load_operations_from_docstring
 from flask import Flask
 
+from serving.questions import LARGEST, LONGEST_BATCH
+
 FEATURE_SCHEMAS = {
-    "vol_moving_avg": {"type": "number", "minimum": 0, "description": "30-day mean of Volume, in shares"},
-    "adj_close_rolling_med": {"type": "number", "description": "30-day median of Adj Close"},
+    "vol_moving_avg": {
+        "type": "number",
+        "minimum": 0,
+        "maximum": LARGEST,
+        "description": "30-day mean of Volume, shares",
+    },
+    "adj_close_rolling_med": {
+        "type": "number",
+        "minimum": -LARGEST,
+        "maximum": LARGEST,
+        "description": "30-day median of Adj Close",
+    },
 }
 EXAMPLES = {"vol_moving_avg": 12345, "adj_close_rolling_med": 25}
 
@@ -37,7 +49,7 @@ SCHEMAS = {
             "rows": {
                 "type": "array",
                 "minItems": 1,
-                "maxItems": 10_000,
+                "maxItems": LONGEST_BATCH,
                 "items": {
                     "type": "object",
                     "required": list(FEATURE_SCHEMAS),

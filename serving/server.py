@@ -53,6 +53,7 @@ class Server:
             cleanup_interval=5,
             max_request_header_size=LARGEST_HEADER,
             max_request_body_size=LARGEST_BODY,
+            clear_untrusted_proxy_headers=False,  # the guard reads them, from the tunnel's port only
             ident=None,
         )
         for listener in self._server.map.values():

@@ -3,7 +3,6 @@
 import os
 import secrets
 import sys
-from pathlib import Path
 
 from serving.errors import ServingError
 from serving.server import Server
@@ -65,7 +64,7 @@ def open_tunnel(server: Server, mode: str = "auto") -> Tunnel | None:
     if os.environ.get("NGROK_PATH"):
         settings.ngrok_path = os.environ["NGROK_PATH"]
     try:
-        tunnel = ngrok.connect(f"127.0.0.1:{server.tunnel_port}", pyngrok_config=settings)
+        tunnel = ngrok.connect(f"http://127.0.0.1:{server.tunnel_port}", pyngrok_config=settings)
     except (PyngrokError, OSError) as error:
         text = " ".join(str(error).split()).replace(token, "***")
         raise ServingError(f"The tunnel did not open, local serving goes on: {text[:300]}") from None

@@ -1,0 +1,24 @@
+"""The description of the API holds for whatever it allows: Schemathesis asks, the real server answers."""
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, given, settings
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        "GET /predict", "POST /predict", "GET /forecast/{symbol}", "GET /symbols", "GET /health", "GET /ready",
+        "GET /openapi.json",
+    ],
+)  # fmt: skip
+def test_every_answer_is_as_described(server, operation):
+    schema = schemathesis.openapi.from_url(server.url + "/openapi.json")
+    method, path = operation.split()
+
+    @given(case=schema[path][method].as_strategy())
+    @settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
+    def ask(case):
+        case.call_and_validate()
+
+    ask()

@@ -1,0 +1,198 @@
+"""The server against hostile and hasty clients, as a process of its own."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+
+import serving.server
+
+ROOT = Path(serving.server.__file__).parents[1]
+QUESTION = "/predict?vol_moving_avg=11500&adj_close_rolling_med=25"
+
+
+@pytest.fixture
+def start(run_dir, tmp_path):
+    """Starts `python -m serving` and gives the process and its first line's address."""
+    running = []
+
+    def begin(*arguments, **environment):
+        command = [sys.executable, "-m", "serving", "--run-dir", str(run_dir), "--port", "0", *arguments]
+        process = subprocess.Popen(
+            command,
+            cwd=ROOT,
+            env={**os.environ, "HOME": str(tmp_path), **environment},
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+        running.append(process)
+        line = process.stdout.readline()
+        assert " on http://" in line, line
+        return process, line.split(" on ")[1].split()[0]
+
+    yield begin
+    for process in running:
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=10)
+
+
+def test_starts_small_and_ends_when_told(start):
+    process, url = start()
+    assert httpx.get(url + QUESTION).json() == 10_580
+    loaded = Path(f"/proc/{process.pid}/maps").read_text()
+    assert not any(name in loaded for name in ("pandas", "pyarrow", "sklearn"))
+    assert psutil.Process(process.pid).memory_info().rss < 150 * 2**20
+    process.send_signal(signal.SIGINT)
+    assert process.wait(10) == 0
+
+
+def run_serving(*arguments):
+    return subprocess.run(
+        [sys.executable, "-m", "serving", *arguments], cwd=ROOT, capture_output=True, text=True, timeout=30
+    )
+
+
+def test_a_taken_port_is_one_clear_line(run_dir):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        ended = run_serving("--run-dir", str(run_dir), "--port", str(taken.getsockname()[1]))
+    assert ended.returncode == 8
+    assert "choose another" in ended.stderr
+    assert len(ended.stderr.splitlines()) == 1
+
+
+def test_no_model_is_one_clear_line(tmp_path):
+    ended = run_serving("--run-dir", str(tmp_path))
+    assert ended.returncode == 8
+    assert "run_all.py" in ended.stderr
+    assert len(ended.stderr.splitlines()) == 1
+
+
+def test_a_body_of_ten_megabytes_is_refused(http):
+    try:
+        answer = http.post("/predict", content=b" " * 10_000_000, headers={"Content-Type": "application/json"})
+    except httpx.WriteError:  # the server may hang up before all was sent
+        return
+    assert answer.status_code == 413
+
+
+def test_a_client_that_trickles_is_cut_off(server, http, monkeypatch):
+    monkeypatch.setattr(serving.server, "LONGEST_ARRIVAL", 0.5)
+    with socket.create_connection(("127.0.0.1", server.port)) as slow:
+        slow.settimeout(5)
+        with pytest.raises(ConnectionError):
+            for byte in b"GET /health HTTP/1.1\r\nX-Long: " + b"y" * 100:
+                slow.sendall(bytes([byte]))
+                time.sleep(0.05)
+    assert http.get("/health").status_code == 200
+
+
+def test_too_much_load_is_refused_and_forgotten(start):
+    """Callers far beyond the threads: some are told to come back, none gets a 500, memory stays, and it ends."""
+    process, url = start()
+    host, port = url.removeprefix("http://").split(":")
+    memory = psutil.Process(process.pid).memory_info().rss
+    body = json.dumps({"rows": [{"vol_moving_avg": 1, "adj_close_rolling_med": 1}] * 2_000}).encode()
+    request = (
+        b"POST /predict HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\n"
+        b"Content-Length: %d\r\n\r\n" % len(body) + body
+    )
+    answers = []
+
+    def call():
+        for _ in range(3):
+            with socket.create_connection((host, int(port)), timeout=30) as caller:
+                caller.sendall(request)
+                answers.append(caller.makefile("rb").read())
+
+    callers = [threading.Thread(target=call) for _ in range(150)]
+    for caller in callers:
+        caller.start()
+    for caller in callers:
+        caller.join()
+    statuses = {answer.split()[1] for answer in answers}
+    assert statuses == {b"200", b"503"}
+    assert all(b"Retry-After: 1" in answer for answer in answers if answer.split()[1] == b"503")
+    assert httpx.get(url + QUESTION).json() == 10_580
+    assert psutil.Process(process.pid).memory_info().rss < memory + 100 * 2**20
+
+
+# The public link, through a stand-in for ngrok's agent that really forwards.
+
+
+@pytest.fixture
+def agent(tmp_path):
+    program = tmp_path / "ngrok"
+    program.write_text(f"#!{sys.executable}\n" + (Path(__file__).parent / "agent.py").read_text())
+    program.chmod(0o755)
+    return {"NGROK_PATH": str(program), "AGENT_SEEN": str(tmp_path / "seen.json")}
+
+
+@pytest.fixture
+def link(start, agent):
+    process, url = start("--tunnel", "ngrok", NGROK_AUTHTOKEN="secret-token-1", **agent)
+    line = process.stdout.readline()
+    assert "/?key=" in line, line
+    public, key = line.split(": ")[-1].strip().split("/?key=")
+    return public, key, url, process
+
+
+def test_only_the_whole_link_opens(link):
+    public, key, local, _ = link
+    assert httpx.get(public + QUESTION).status_code == 401
+    assert httpx.get(public + QUESTION + "&key=wrong").status_code == 401
+    assert httpx.get(public + QUESTION, headers={"X-Key": key}).json() == 10_580
+    with httpx.Client(base_url=public, follow_redirects=True) as visitor:
+        page = visitor.get(f"/?key={key}")
+        assert page.status_code == 200
+        assert "key" not in str(page.url)
+        assert visitor.get(QUESTION).json() == 10_580
+        assert visitor.get("/metrics").status_code == 404
+    assert httpx.get(local + "/metrics").status_code == 200
+
+
+def test_visitors_are_rate_limited_one_by_one_and_local_callers_are_not(link):
+    public, key, local, _ = link
+    with httpx.Client(base_url=public, headers={"X-Key": key, "X-Forwarded-For": "203.0.113.5"}) as visitor:
+        answers = [visitor.get(QUESTION) for _ in range(130)]
+    assert {answer.status_code for answer in answers} == {200, 429}
+    assert int(answers[-1].headers["Retry-After"]) > 0
+    other = {"X-Key": key, "X-Forwarded-For": "203.0.113.6"}
+    assert httpx.get(public + QUESTION, headers=other).status_code == 200
+    with httpx.Client(base_url=local) as owner:
+        assert {owner.get(QUESTION).status_code for _ in range(200)} == {200}
+
+
+def test_the_agent_ends_with_the_server_and_the_token_is_nowhere_to_be_read(link, agent):
+    *_, process = link
+    seen = json.loads(Path(agent["AGENT_SEEN"]).read_text())
+    assert seen["token"] == "secret-token-1"
+    assert not any("secret-token-1" in argument for argument in seen["arguments"])
+    process.send_signal(signal.SIGTERM)
+    printed, _ = process.communicate(timeout=10)
+    assert "secret-token-1" not in printed
+    assert not psutil.pid_exists(seen["pid"])
+
+
+@pytest.mark.parametrize(
+    ("token", "program", "words"),
+    [
+        ("", None, "token"),
+        ("refused", None, "ERR_NGROK_105"),
+        ("good", "/nowhere/ngrok", "local serving goes on"),
+    ],
+)
+def test_without_a_tunnel_local_serving_goes_on(start, agent, token, program, words):
+    environment = agent | {"NGROK_AUTHTOKEN": token} | ({"NGROK_PATH": program} if program else {})
+    process, url = start("--tunnel", "ngrok", **environment)
+    assert any(words in process.stdout.readline() for _ in range(3))
+    assert httpx.get(url + QUESTION).json() == 10_580
