@@ -11,8 +11,9 @@ DECILES = 10
 def score(actual: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
     """Errors of a forecast, as it is served: never negative, in whole shares. float64[n] each.
 
-    mae, rmse: shares. r2: explained share of the squared deviation from the mean. wape: sum of absolute errors by sum of Volume.
-    rmsle: root mean square of log(1 + predicted) - log(1 + actual). Rounded to seven digits, which all machines agree on.
+    mae, rmse: shares. r2: explained share of the squared deviation from the mean. wape: sum of absolute errors by sum
+    of Volume. rmsle: root mean square of log(1 + predicted) - log(1 + actual). Rounded to seven digits, which all
+    machines agree on.
     """
     predicted = as_served(predicted)
     error = predicted - actual
@@ -30,7 +31,9 @@ def score(actual: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
 def score_models(
     actual: np.ndarray, forecasts: Mapping[str, np.ndarray], naive: str = "naive"
 ) -> dict[str, dict[str, float]]:
-    """The scores of each forecast, its `skill` against `forecasts[naive]`, and `test_rows`. Unknown answers (NaN) do not count."""
+    """The scores of each forecast, its `skill` against `forecasts[naive]`, and `test_rows`. Unknown answers (NaN) do
+    not count.
+    """
     scores = {}
     for name, forecast in forecasts.items():
         known = ~np.isnan(forecast)
@@ -62,7 +65,9 @@ def measure_skill(actual: np.ndarray, predicted: np.ndarray, naive: np.ndarray) 
 def compare_groups(
     groups: np.ndarray, actual: np.ndarray, forecasts: Mapping[str, np.ndarray], naive: str = "naive"
 ) -> pd.DataFrame:
-    """The rows, and the skill of each forecast against `forecasts[naive]`, in each group. groups: [n]. A row a group, in order."""
+    """The rows, and the skill of each forecast against `forecasts[naive]`, in each group. groups: [n]. A row a group,
+    in order.
+    """
     table = {}
     for group in np.unique(groups):
         chosen = groups == group

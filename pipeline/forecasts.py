@@ -1,4 +1,6 @@
-"""Tomorrow's Volume of every symbol, as the server tells it: a line of JSON a symbol, made once when the model is published."""
+"""Tomorrow's Volume of every symbol, as the server tells it: a line of JSON a symbol, made once when the model is
+published.
+"""
 
 import json
 from collections.abc import Iterator
@@ -40,7 +42,8 @@ def write_forecasts(
     calendar: TradingCalendar,
     symbols: pd.DataFrame,
 ) -> int:
-    """Write symbols.jsonl: for each symbol of `last` (see collect_last_rows) the forecast for the session after its last row.
+    """Write symbols.jsonl: for each symbol of `last` (see collect_last_rows) the forecast for the session after its
+    last row.
 
     symbols: the dataset `symbols`. Returns how many lines were written.
     """
@@ -91,8 +94,8 @@ def collect_last_rows(
 ) -> pa.Table:
     """The last row of each symbol that can be forecast from, with its features and its last quarter, sorted by symbol.
 
-    It can if it has a month of history, no flag, and lies on a session. Columns: symbol; inputs, packed; days, volumes, means
-    (lists, oldest first); vol_moving_avg, adj_close_rolling_med (NaN where null).
+    It can if it has a month of history, no flag, and lies on a session. Columns: symbol; inputs, packed; days,
+    volumes, means (lists, oldest first); vol_moving_avg, adj_close_rolling_med (NaN where null).
     """
 
     def find(file: Path) -> Iterator[pa.RecordBatch]:

@@ -1,8 +1,9 @@
 """The quantile grid: how today's Volume spreads around its 30-day mean, for each level of volume and price.
 
-Cells are half an octave wide in both features. Each holds a histogram of the ratio Volume / vol_moving_avg, so that any quantile of
-it can be read: the median is a forecast, the 10% and 90% quantiles an interval. Histograms are whole numbers and add up in any order,
-so one pass over any number of rows, cut into any number of tasks, gives the same grid to the last bit.
+Cells are half an octave wide in both features. Each holds a histogram of the ratio Volume / vol_moving_avg, so that
+any quantile of it can be read: the median is a forecast, the 10% and 90% quantiles an interval. Histograms are whole
+numbers and add up in any order, so one pass over any number of rows, cut into any number of tasks, gives the same
+grid to the last bit.
 """
 
 from collections.abc import Iterator
@@ -28,9 +29,11 @@ BOUNDS = np.concatenate([[0.0], np.geomspace(LEAST, MOST, BINS)])  # BINS + 1 bo
 
 @dataclass(frozen=True)
 class Histograms:
-    """Counts by period, whether the symbol is held out, cell and ratio: int64[periods, 2, volume cells, price cells, BINS] each.
+    """Counts by period, whether the symbol is held out, cell and ratio: int64[periods, 2, volume cells, price cells,
+    BINS] each.
 
-    rows: each row counts as 1. shares: each counts as its vol_moving_avg, since an error of one percent costs as many shares.
+    rows: each row counts as 1. shares: each counts as its vol_moving_avg, since an error of one percent costs as many
+    shares.
     """
 
     rows: np.ndarray
@@ -101,7 +104,8 @@ def fill_histograms(spark: SparkSession, files: list[Path], period_ends: np.ndar
 def smooth(histogram: np.ndarray, cells: float = SMOOTHING) -> np.ndarray:
     """Share what each cell holds with its neighbours by a Gaussian bell, so that no cell rests on a few rows.
 
-    histogram: [volume cells, price cells, BINS]; cells: the bell's standard deviation. Returns float64 of the same shape.
+    histogram: [volume cells, price cells, BINS]; cells: the bell's standard deviation. Returns float64 of the same
+    shape.
     """
     return gaussian_filter(histogram.astype(np.float64), (cells, cells, 0), mode="nearest", truncate=6)
 
@@ -109,7 +113,8 @@ def smooth(histogram: np.ndarray, cells: float = SMOOTHING) -> np.ndarray:
 def find_quantiles(histogram: np.ndarray, levels: np.ndarray | float) -> np.ndarray:
     """The quantile of the ratio in each cell; within a bin the ratio is taken as spread evenly in its logarithm.
 
-    histogram: [..., BINS]; levels: between 0 and 1, one or [...]. Returns float64[...]; NaN for a cell that holds nothing.
+    histogram: [..., BINS]; levels: between 0 and 1, one or [...]. Returns float64[...]; NaN for a cell that holds
+    nothing.
     """
     sums = np.cumsum(histogram, axis=-1)
     total = sums[..., -1]
@@ -124,7 +129,9 @@ def find_quantiles(histogram: np.ndarray, levels: np.ndarray | float) -> np.ndar
 
 
 def fill_empty(table: np.ndarray) -> np.ndarray:
-    """Give cells without a value that of the nearest cell with one, by price first: no row of training was near them."""
+    """Give cells without a value that of the nearest cell with one, by price first: no row of training was near
+    them.
+    """
     filled = table.copy()
     for view in (filled, filled.T):
         for line in view:

@@ -1,4 +1,6 @@
-"""The rows of `features` that models learn from and are judged on: without flags, with both features, as flat arrays."""
+"""The rows of `features` that models learn from and are judged on: without flags, with both features, as flat
+arrays.
+"""
 
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -6,7 +8,6 @@ from zlib import crc32
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline.contract import flagged
@@ -19,8 +20,8 @@ COLUMNS = ("Symbol", "Date", "Open", "High", "Low", "Adj Close", "Volume", "vol_
 class MarketRows:
     """n rows in the order of `features`: by symbol, then date.
 
-    symbol: int64[n], the checksum of its name (see number_symbols); day: int64[n], days since 1970-01-01; volume: float64[n], whole
-    shares; vol_moving_avg: float64[n], shares; adj_close_rolling_med: float64[n].
+    symbol: int64[n], the checksum of its name (see number_symbols); day: int64[n], days since 1970-01-01; volume:
+    float64[n], whole shares; vol_moving_avg: float64[n], shares; adj_close_rolling_med: float64[n].
     """
 
     symbol: np.ndarray
@@ -37,7 +38,9 @@ class MarketRows:
         return MarketRows(*(getattr(self, field.name)[chosen] for field in fields(self)))
 
     def without_today(self) -> "MarketRows":
-        """The rows with the vol_moving_avg of the row before, which lacks the row's own Volume. First rows of a symbol go."""
+        """The rows with the vol_moving_avg of the row before, which lacks the row's own Volume. First rows of a
+        symbol go.
+        """
         follows = np.flatnonzero(self.symbol[1:] == self.symbol[:-1]) + 1
         return replace(self.select(follows), vol_moving_avg=self.vol_moving_avg[follows - 1])
 
@@ -48,7 +51,9 @@ def number_symbols(names: list[str]) -> np.ndarray:
 
 
 def is_held_out(symbol: np.ndarray) -> np.ndarray:
-    """Whether a symbol is among the one in five that models of unseen symbols must not train on. int64[n] to bool[n]."""
+    """Whether a symbol is among the one in five that models of unseen symbols must not train on. int64[n] to
+    bool[n].
+    """
     return symbol % HOLD_OUT_ONE_IN == REMAINDER
 
 

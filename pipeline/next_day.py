@@ -1,10 +1,12 @@
 """Tomorrow's volume of a symbol: features that use nothing after today's close, in flat arrays of whole symbols.
 
-Row t holds what is known at the close of day t; its target is the volume of the next session. All volumes are logs, log(1 + V), and
-relative to their own mean over a month, so that one model serves a symbol of a thousand shares a day and one of a billion.
+Row t holds what is known at the close of day t; its target is the volume of the next session. All volumes are logs,
+log(1 + V), and relative to their own mean over a month, so that one model serves a symbol of a thousand shares a day
+and one of a billion.
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import bottleneck
 import numpy as np
@@ -63,9 +65,9 @@ NAIVE = ("naive", "mean_of_5", "mean_of_30", "yesterday")  # see naive_answers
 class SymbolRows:
     """Rows of whole symbols in date order, one symbol after the other.
 
-    starts: int64[k + 1] (see rolling.find_starts); etf: bool[k]; key: int64[k], a number of the symbol that is the same in every
-    run; day: int64[n], days since 1970-01-01; volume: int64[n]; close (adjusted), high, low: float64[n]; usable: bool[n], False
-    where a flag holds.
+    starts: int64[k + 1] (see rolling.find_starts); etf: bool[k]; key: int64[k], a number of the symbol that is the
+    same in every run; day: int64[n], days since 1970-01-01; volume: int64[n]; close (adjusted), high, low:
+    float64[n]; usable: bool[n], False where a flag holds.
     """
 
     starts: np.ndarray
@@ -100,20 +102,25 @@ def shift(values: np.ndarray, rows: int, age: np.ndarray) -> np.ndarray:
     return result
 
 
-def mean_of(values: np.ndarray, window: int, age: np.ndarray) -> np.ndarray:
-    """Mean over the last `window` rows of the same symbol. NaN until it has as many, and where one of them is NaN."""
-    if len(values) < window:
-        return np.full(len(values), np.nan)
-    result = bottleneck.move_mean(values, window)
-    result[age < window - 1] = np.nan
+def mean_of(values: np.ndarray, window: int, starts: np.ndarray) -> np.ndarray:
+    """Mean over the last `window` rows of the same symbol. NaN until it has as many, and where one of them is NaN.
+
+    Symbol by symbol: in one go over all, the rounding of a running sum would travel from one symbol into the next.
+    """
+    result = np.full(len(values), np.nan)
+    for start, end in pairwise(starts):
+        if end - start >= window:
+            result[start:end] = bottleneck.move_mean(values[start:end], window)
     return result
 
 
 def fading_mean(values: np.ndarray, half_life: float, starts: np.ndarray) -> np.ndarray:
-    """Mean over all rows of the symbol so far, whose weights halve every `half_life` rows. float64[n], as `values`, without NaN."""
+    """Mean over all rows of the symbol so far, whose weights halve every `half_life` rows. float64[n], as `values`,
+    without NaN.
+    """
     keep = 0.5 ** (1 / half_life)
     result = np.empty(len(values))
-    for start, end in zip(starts[:-1], starts[1:], strict=True):
+    for start, end in pairwise(starts):
         own = values[start:end]
         if len(own):
             result[start:end] = lfilter([1 - keep], [1, -keep], own, zi=[keep * own[0]])[0]
@@ -126,9 +133,11 @@ def log_volume(volume: np.ndarray) -> np.ndarray:
 
 
 def abnormal_volume(rows: SymbolRows) -> np.ndarray:
-    """Today's log volume less its mean over the 22 rows before today. Returns float64[n], NaN in a symbol's first 22 rows."""
+    """Today's log volume less its mean over the 22 rows before today. Returns float64[n], NaN in a symbol's first 22
+    rows.
+    """
     log = log_volume(rows.volume)
-    return log - shift(mean_of(log, MONTH, rows.age), 1, rows.age)
+    return log - shift(mean_of(log, MONTH, rows.starts), 1, rows.age)
 
 
 def range_of(rows: SymbolRows) -> np.ndarray:
@@ -139,13 +148,15 @@ def range_of(rows: SymbolRows) -> np.ndarray:
 
 
 def sum_market(rows: SymbolRows, calendar: TradingCalendar) -> np.ndarray:
-    """What these symbols add to the market: int64[3, sessions], the number of symbols, their abnormal volume, their range_change.
+    """What these symbols add to the market: int64[3, sessions], the number of symbols, their abnormal volume, their
+    range_change.
 
-    The last two in units of 1 / MARKET_UNIT. Days that are not sessions, and symbols without a month of history, do not count.
+    The last two in units of 1 / MARKET_UNIT. Days that are not sessions, and symbols without a month of history, do
+    not count.
     """
     session = calendar.find_session(rows.day)
     spread = range_of(rows)
-    values = [abnormal_volume(rows), spread - mean_of(spread, MONTH, rows.age)]
+    values = [abnormal_volume(rows), spread - mean_of(spread, MONTH, rows.starts)]
     known = (session >= 0) & rows.usable & np.isfinite(values[0]) & np.isfinite(values[1])
     size = len(calendar.days)
     sums = np.zeros((3, size), np.int64)
@@ -163,7 +174,9 @@ def average_market(sums: np.ndarray) -> Market:
 
 
 def build_features(rows: SymbolRows, market: Market, calendar: TradingCalendar) -> dict[str, np.ndarray]:
-    """All features of every row: FEATURES and the calendar's effects of the next session. Each float32[n], NaN where unknown."""
+    """All features of every row: FEATURES and the calendar's effects of the next session. Each float32[n], NaN where
+    unknown.
+    """
     session = calendar.find_session(rows.day)
     columns = {
         **describe_volume(rows),
@@ -180,15 +193,19 @@ def describe_volume(rows: SymbolRows) -> dict[str, np.ndarray]:
     """The features made of a symbol's own volume."""
     age = rows.age
     log = log_volume(rows.volume)
-    base = mean_of(log, MONTH, age)
+    base = mean_of(log, MONTH, rows.starts)
     abnormal = abnormal_volume(rows)
-    peak = bottleneck.move_max(abnormal, 5, min_count=1) if len(log) >= 5 else abnormal
-    columns = {"base": base, "abnormal": abnormal, "zeros": mean_of((rows.volume == 0).astype(float), MONTH, age)}
+    peak = np.fmax.reduce([abnormal, *(shift(abnormal, back, age) for back in range(1, 5))])
+    columns = {
+        "base": base,
+        "abnormal": abnormal,
+        "zeros": mean_of((rows.volume == 0).astype(float), MONTH, rows.starts),
+    }
     columns |= {f"lag_{rank}": shift(log, rank - 1, age) - base for rank in range(1, 6)}
-    columns |= {f"mean_{window}": mean_of(log, window, age) - base for window in (3, 5, 10, QUARTER, YEAR)}
+    columns |= {f"mean_{window}": mean_of(log, window, rows.starts) - base for window in (3, 5, 10, QUARTER, YEAR)}
     columns |= {name: fading_mean(log, half, rows.starts) - base for name, half in HALF_LIVES.items()}
     for name, window in {"spread": MONTH, "spread_5": 5}.items():
-        square = mean_of(log * log, window, age) - mean_of(log, window, age) ** 2
+        square = mean_of(log * log, window, rows.starts) - mean_of(log, window, rows.starts) ** 2
         columns[name] = np.sqrt(np.maximum(square, 0))
     columns["quarter_ago"] = shift(peak, EARNINGS - 3, age)
     columns["year_ago"] = shift(peak, YEAR - 3, age)
@@ -204,9 +221,9 @@ def describe_prices(rows: SymbolRows) -> dict[str, np.ndarray]:
     return {
         "price": price,
         "return": change,
-        "size_of_return": np.abs(change) - mean_of(np.abs(change), MONTH, age),
+        "size_of_return": np.abs(change) - mean_of(np.abs(change), MONTH, rows.starts),
         "range": spread,
-        "range_change": spread - mean_of(spread, MONTH, age),
+        "range_change": spread - mean_of(spread, MONTH, rows.starts),
         "gap": rows.day - shift(rows.day.astype(float), 1, age),
     }
 
@@ -227,8 +244,8 @@ def describe_market(session: np.ndarray, market: Market) -> dict[str, np.ndarray
 def find_targets(rows: SymbolRows, calendar: TradingCalendar) -> np.ndarray:
     """The row of each row's next session. Returns int64[n], -1 where there is none to learn from.
 
-    There is none where the symbol's next row is missing, flagged or on a later session than the next, or where the row itself is
-    flagged, is not on a session, or has no month of history.
+    There is none where the symbol's next row is missing, flagged or on a later session than the next, or where the
+    row itself is flagged, is not on a session, or has no month of history.
     """
     session = calendar.find_session(rows.day)
     following = np.arange(1, len(session) + 1)
@@ -242,10 +259,14 @@ def find_targets(rows: SymbolRows, calendar: TradingCalendar) -> np.ndarray:
 def naive_answers(rows: SymbolRows) -> dict[str, np.ndarray]:
     """What needs no model, in shares: NAIVE, float64[n] each, NaN without the history.
 
-    naive: exp of the mean log(1 + V) of the last five rows, less 1: their geometric mean, also where a day has no trade.
-    mean_of_5, mean_of_30: of Volume over as many rows. yesterday: the last known day's Volume.
+    naive: exp of the mean log(1 + V) of the last five rows, less 1: their geometric mean, also where a day has no
+    trade. mean_of_5, mean_of_30: of Volume over as many rows. yesterday: the last known day's Volume.
     """
-    age = rows.age
     log, volume = log_volume(rows.volume), rows.volume.astype(np.float64)
-    answers = np.expm1(mean_of(log, 5, age)), mean_of(volume, 5, age), mean_of(volume, 30, age), volume
+    answers = (
+        np.expm1(mean_of(log, 5, rows.starts)),
+        mean_of(volume, 5, rows.starts),
+        mean_of(volume, 30, rows.starts),
+        volume,
+    )
     return dict(zip(NAIVE, answers, strict=True))

@@ -1,6 +1,8 @@
-"""Rows for the next-day model out of `features`, by Spark: tasks build the causal features, only what is asked for comes back.
+"""Rows for the next-day model out of `features`, by Spark: tasks build the causal features, only what is asked for
+comes back.
 
-A task holds one part, which is whole symbols. A first pass adds up the market of each day, a second builds the features beside it.
+A task holds one part, which is whole symbols. A first pass adds up the market of each day, a second builds the
+features beside it.
 """
 
 from collections.abc import Callable, Iterator
@@ -36,8 +38,8 @@ HASHES = 2**32
 
 @dataclass(frozen=True)
 class NextDayRows:
-    """n rows that are forecast from. inputs: float32[n, features]; symbol, day: int64[n], `day` that of the target; target:
-    float64[n], shares; naive: name -> float64[n], the answers that need no model."""
+    """n rows that are forecast from. inputs: float32[n, features]; symbol, day: int64[n], `day` that of the target;
+    target: float64[n], shares; naive: name -> float64[n], the answers that need no model."""
 
     inputs: np.ndarray
     symbol: np.ndarray
@@ -53,8 +55,8 @@ class NextDayRows:
 class Plan:
     """Which rows belong to which period, and which share of them comes back.
 
-    Rows of symbols that are not held out train until `calibration_day`; those of held-out symbols calibrate until `test_day` and
-    test from then on. Days since 1970-01-01, of the target.
+    Rows of symbols that are not held out train until `calibration_day`; those of held-out symbols calibrate until
+    `test_day` and test from then on. Days since 1970-01-01, of the target.
     """
 
     calibration_day: int
@@ -67,7 +69,9 @@ class Plan:
         return np.where(is_held_out(symbol), later, np.where(day < self.calibration_day, 0, -1))
 
     def draw_at_most(self, rows: int, counts: np.ndarray) -> "Plan":
-        """The plan that draws about `rows` rows of each period, or all where there are fewer. counts: int64[3], of PERIODS."""
+        """The plan that draws about `rows` rows of each period, or all where there are fewer. counts: int64[3], of
+        PERIODS.
+        """
         shares = tuple(min(1.0, rows / max(1, count)) for count in counts.tolist())
         return replace(self, shares=shares)
 

@@ -13,7 +13,9 @@ EPOCH = pd.Timestamp(0)
 
 @dataclass(frozen=True)
 class Periods:
-    """Models train before `calibration_from`, are chosen and get their intervals until `test_from`, and are judged from then on."""
+    """Models train before `calibration_from`, are chosen and get their intervals until `test_from`, and are judged
+    from then on.
+    """
 
     calibration_from: pd.Timestamp
     test_from: pd.Timestamp
@@ -30,7 +32,9 @@ class Periods:
 
     @property
     def ends(self) -> np.ndarray:
-        """The ends of four periods in days since 1970-01-01: the long past, two as long as the calibration, the calibration."""
+        """The ends of four periods in days since 1970-01-01: the long past, two as long as the calibration, the
+        calibration.
+        """
         years = (3, 2, 1, 0)
         ends = [self.test_from - pd.DateOffset(years=CALIBRATION_YEARS * number) for number in years]
         return np.array([(end - EPOCH).days for end in ends])

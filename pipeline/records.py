@@ -10,8 +10,8 @@ import pandas as pd
 
 TRACKING = "MLFLOW_TRACKING_URI"
 EXPERIMENT = "stock market volume"
-USE = """Answers two questions: a day's Volume from `vol_moving_avg` and `adj_close_rolling_med` of that day, and the Volume of a
-symbol's next trading day. For planning and teaching; not for trading."""
+USE = """Answers two questions: a day's Volume from `vol_moving_avg` and `adj_close_rolling_med` of that day, and the
+Volume of a symbol's next trading day. For planning and teaching; not for trading."""
 
 LIMITS = """## Limits
 
@@ -25,7 +25,9 @@ ROUNDS = {"mae": "{:,.0f}", "rmse": "{:,.0f}", "r2": "{:.4f}", "wape": "{:.3f}",
 
 
 def write_metrics(folder: Path, metrics: Mapping[str, Any]) -> None:
-    """Write metrics.json. metrics: {"same_day": {"champion", "test_from", "models": {name: scores}, ...}, "next_day": the same}."""
+    """Write metrics.json. metrics: {"same_day": {"champion", "test_from", "models": {name: scores}, ...}, "next_day":
+    the same}.
+    """
     (folder / "metrics.json").write_text(json.dumps(metrics, indent=1, allow_nan=False) + "\n")
 
 
@@ -36,29 +38,22 @@ def write_model_card(
     contents: Mapping[str, Any],
     charts: Mapping[str, Path],
 ) -> None:
-    """Write model_card.md. rows: counts by period and state; contents: the manifest's `model`; charts: caption -> file in `folder`."""
+    """Write model_card.md. rows: counts by period and state; contents: the manifest's `model`; charts: caption ->
+    file in `folder`.
+    """
     lines = ["# Model card: trading volume of stocks and ETFs", "", USE, "", "## Data", ""]
-    lines += [
-        f"- Version `{contents['data_version']}` of `features`, trained from {contents['trained'][0]} to {contents['trained'][1]}."
-    ]
+    first, last = contents["trained"]
+    lines += [f"- Version `{contents['data_version']}` of `features`, trained from {first} to {last}."]
     for period, counts in rows.iterrows():
-        lines += [
-            f"- {period[2:].capitalize()}: "
-            + ", ".join(f"{count:,} rows {state}" for state, count in counts.items())
-            + "."
-        ]
+        numbers = ", ".join(f"{count:,} rows {state}" for state, count in counts.items())
+        lines += [f"- {period[2:].capitalize()}: {numbers}."]
     for name, (low, high) in contents["ranges"].items():
         lines += [f"- `{name}` from {low:,.4g} to {high:,.4g} in training; outside of that an answer says so."]
     for task, result in metrics.items():
         lines += ["", f"## {task.replace('_', ' ').capitalize()}", ""]
-        lines += [
-            f"Chosen on the years from {result['calibration_from']}: **{result['champion']}**; tested from {result['test_from']}."
-        ]
-        lines += [
-            f"Of the test days {result['coverage']:.1%} lie in their 80% interval.",
-            "",
-            *to_markdown(result["models"]),
-        ]
+        lines += [f"Chosen on the years from {result['calibration_from']}: **{result['champion']}**."]
+        lines += [f"Tested from {result['test_from']}: {result['coverage']:.1%} of the days lie in their 80% interval."]
+        lines += ["", *to_markdown(result["models"])]
     for caption, path in charts.items():
         lines += ["", f"![{caption}]({path.name})"]
     (folder / "model_card.md").write_text("\n".join([*lines, "", LIMITS]) + "\n")
@@ -90,9 +85,8 @@ def log_to_mlflow(bundle: Path, parameters: Mapping[str, Any], metrics: Mapping[
     try:
         import mlflow
     except ModuleNotFoundError:
-        raise ModuleNotFoundError(
-            f"{TRACKING} is set, but MLflow is not installed: pip install mlflow-skinny, or unset it."
-        ) from None
+        remedy = "pip install mlflow-skinny, or unset it"
+        raise ModuleNotFoundError(f"{TRACKING} is set, but MLflow is not installed: {remedy}.") from None
     mlflow.set_experiment(EXPERIMENT)
     with mlflow.start_run(run_name=bundle.name):
         mlflow.log_params(dict(parameters))

@@ -1,7 +1,8 @@
 """The models of today's Volume from its two features, each fitted on all rows of the training period.
 
-Trees learn the ratio Volume / vol_moving_avg, in octaves, from the logarithms of the features: of raw volumes, which span nine orders of
-magnitude, they would learn the few giants and nothing else. Errors are counted in shares, so a row weighs its vol_moving_avg.
+Trees learn the ratio Volume / vol_moving_avg, in octaves, from the logarithms of the features: of raw volumes, which
+span nine orders of magnitude, they would learn the few giants and nothing else. Errors are counted in shares, so a
+row weighs its vol_moving_avg.
 """
 
 import time
@@ -14,7 +15,7 @@ import pandas as pd
 from pyspark.ml.feature import VectorAssembler
 from pyspark.ml.regression import LinearRegression, LinearRegressionModel, RandomForestRegressor
 from pyspark.sql import DataFrame
-from pyspark.sql import functions as F
+from pyspark.sql import functions as F  # noqa: N812  its usual name
 
 from pipeline.contract import flagged
 from pipeline.grid import PRICE_EDGES, VOLUME_EDGES, find_cells, find_quantiles, fit_grid
@@ -48,7 +49,9 @@ def fit_naive(train_rows: int) -> Fitted:
 
 
 def fit_naive_scaled(shares: np.ndarray, train_rows: int) -> Fitted:
-    """vol_moving_avg times one number: the ratio's median over all rows, each weighing its shares (see grid.Histograms)."""
+    """vol_moving_avg times one number: the ratio's median over all rows, each weighing its shares (see
+    grid.Histograms).
+    """
     start = time.perf_counter()
     scale = float(find_quantiles(shares.sum(axis=(0, 1)).astype(np.float64), 0.5))
     point = {"kind": "naive", "scale": scale}
@@ -58,7 +61,9 @@ def fit_naive_scaled(shares: np.ndarray, train_rows: int) -> Fitted:
 
 
 def fit_quantile_grid(shares: np.ndarray, train_rows: int, count_seconds: float) -> Fitted:
-    """The ratio's median in each cell of the grid. count_seconds: what filling the histograms took, a part of the fit."""
+    """The ratio's median in each cell of the grid. count_seconds: what filling the histograms took, a part of the
+    fit.
+    """
     start = time.perf_counter()
     ratio = fit_grid(shares)
     return Fitted("grid", look_up(ratio), count_seconds + time.perf_counter() - start, train_rows, grid_point(ratio))
@@ -124,7 +129,9 @@ def fit_random_forest(rows: DataFrame, train_rows: int) -> Fitted:
 
 
 def fit_trees(name: str, rows: MarketRows, device: str = "cpu") -> Fitted:
-    """Boosted trees on the ratio: `hist_gradient_boosting` by scikit-learn or `xgboost`. device: "cpu" or "cuda", for XGBoost."""
+    """Boosted trees on the ratio: `hist_gradient_boosting` by scikit-learn or `xgboost`. device: "cpu" or "cuda", for
+    XGBoost.
+    """
     start = time.perf_counter()
     chosen = rows.vol_moving_avg > 0
     level = rows.vol_moving_avg[chosen]

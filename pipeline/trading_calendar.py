@@ -1,4 +1,5 @@
-"""What is known about a trading day before it comes: holidays around it, half days, expiries, index rebalances, month ends.
+"""What is known about a trading day before it comes: holidays around it, half days, expiries, index rebalances, month
+ends.
 
 Sessions are those of the New York Stock Exchange (package exchange_calendars, its calendar XNYS).
 """
@@ -46,7 +47,9 @@ class TradingCalendar:
 
 
 def open_calendar(last_day: int) -> TradingCalendar:
-    """Sessions from 1962 until a year after `last_day` (days since 1970-01-01), so that forecasts have a day to stand on."""
+    """Sessions from 1962 until a year after `last_day` (days since 1970-01-01), so that forecasts have a day to stand
+    on.
+    """
     end = pd.Timestamp(last_day, unit="D") + pd.DateOffset(years=1)
     exchange = exchange_calendars.get_calendar("XNYS", start=f"{FIRST_YEAR}-01-01", end=end.date().isoformat())
     sessions = exchange.sessions.tz_localize(None)
