@@ -51,7 +51,10 @@ function draw(name, attributes, parent) {
 function drawChart(forecast) {
   const { dates, volume, vol_moving_avg: mean } = forecast.recent;
   const svg = find("chart").querySelector("svg");
-  const [left, right, top, bottom] = [56, 700, 14, 222];
+  find("chart").hidden = false;
+  const width = Math.max(280, svg.clientWidth); // one unit is one pixel, so that labels are readable on a phone
+  svg.setAttribute("viewBox", `0 0 ${width} 260`);
+  const [left, right, top, bottom] = [48, width - 4, 14, 222];
   const most = Math.max(...volume, forecast.high) || 1;
   const step = (right - left) / (volume.length + 2);
   const x = (index) => left + (index + 0.5) * step;
@@ -73,7 +76,6 @@ function drawChart(forecast) {
   find("chart-text").textContent =
     `${forecast.symbol}: the last ${volume.length} days of Volume (bars), their 30-day mean (line), and the forecast for ` +
     `${forecast.date} with its 80% interval (dot and stroke).`;
-  find("chart").hidden = false;
 }
 
 async function submitForecast(event) {

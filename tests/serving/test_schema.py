@@ -1,8 +1,15 @@
-"""The description of the API holds for whatever it allows: Schemathesis asks, the real server answers."""
+"""The description of the API holds for whatever it allows: Schemathesis asks, the real server answers.
+
+API_EXAMPLES=3000 pytest tests/serving/test_schema.py    # over 10,000 requests, some minutes
+"""
+
+import os
 
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, given, settings
+
+EXAMPLES = int(os.environ.get("API_EXAMPLES", "30"))  # of each operation
 
 
 @pytest.mark.parametrize(
@@ -17,7 +24,7 @@ def test_every_answer_is_as_described(server, operation):
     method, path = operation.split()
 
     @given(case=schema[path][method].as_strategy())
-    @settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
     def ask(case):
         case.call_and_validate()
 
