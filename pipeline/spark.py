@@ -134,7 +134,7 @@ def warm_up(address: str) -> None:
     """Have a server start its Python workers before the first notebook asks for them: they import pandas and pyarrow for seconds."""
     with suppress(Exception):  # whatever is wrong with the server, the first notebook says it better
         session = SparkSession.builder.remote(address).create()
-        session.range(0, 64, 1, 64).mapInArrow(lambda batches: batches, "id bigint").count()
+        session.range(0, 8, 1, 8).mapInArrow(lambda batches: batches, "id bigint").count()
         session.stop()
 
 
