@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Run the four notebooks in order: python run_all.py [--params FILE] [-p NAME VALUE]... [--dry-run]
 
-Exit codes: 0 done, 2 usage or parameters, 3 input missing or unusable, 4 quality gate, 5 resources (Java, memory, disk),
-6 another run holds the run folder, 7 a notebook failed, 8 serving, 124 time limit, 130 and 143 interrupted.
+Exit codes: 0 done, 2 usage or parameters, 3 input missing or unusable, 4 quality gate, 5 resources (Java, memory,
+disk), 6 another run holds the run folder, 7 a notebook failed, 8 serving, 124 time limit, 130 and 143 interrupted.
 """
 
 import argparse

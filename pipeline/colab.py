@@ -1,7 +1,7 @@
 """What a notebook opened alone in Google Colab needs: the missing libraries, and the demo's earlier stages.
 
-Also the one place where the repository's address stands. The badges and setup cells repeat it, since they work before this
-module can be imported; set it everywhere with
+Also the one place where the repository's address stands. The badges and setup cells repeat it, since they work before
+this module can be imported; set it everywhere with
 
     python -m pipeline.colab OWNER/NAME
 """

@@ -75,8 +75,8 @@ REASONS = {
 class Flag:
     """A sign that a well-formed row is wrong. It is published, counted, and left out of training.
 
-    test: takes anything that answers rows["Adj Close"] and so on with something that compares (a pandas or Spark DataFrame, a
-    dict of NumPy arrays) and returns the answer of the same kind, so that one rule serves them all.
+    test: takes anything that answers rows["Adj Close"] and so on with something that compares (a pandas or Spark
+    DataFrame, a dict of NumPy arrays) and returns the answer of the same kind, so that one rule serves them all.
     """
 
     meaning: str

@@ -1,4 +1,5 @@
-"""The two rolling features of every row, by Spark: a task reads a part of `prices` and writes the same part of `features`.
+"""The two rolling features of every row, by Spark: a task reads a part of `prices` and writes the same part of
+`features`.
 
 No symbol crosses two parts and each part is sorted, so nothing needs a shuffle or a sort.
 """
@@ -49,8 +50,8 @@ def run_part(path: Path, folder: Path, window_days: int, window_rule: str, tally
 def add_features(prices: pa.Table, window_days: int, window_rule: str) -> pa.Table:
     """A table in the schema PRICES, whole symbols in date order, with the two features: a table in the schema FEATURES.
 
-    window_rule: "rows" looks back over `window_days` trading rows and is null until there are as many; "calendar" over the rows
-    of as many calendar days, from the first row on.
+    window_rule: "rows" looks back over `window_days` trading rows and is null until there are as many; "calendar"
+    over the rows of as many calendar days, from the first row on.
     """
     symbols = prices["Symbol"].combine_chunks().indices.to_numpy()
     starts = find_starts(symbols)

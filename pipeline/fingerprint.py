@@ -1,7 +1,7 @@
 """Whether a stage has to run: its fingerprint now against the one of what it published last.
 
-A fingerprint covers what the stage's output depends on: the notebook's code, the modules behind it, the parameters, the versions of
-what it reads and the libraries that compute. Text, stored outputs and times of files are not in it.
+A fingerprint covers what the stage's output depends on: the notebook's code, the modules behind it, the parameters,
+the versions of what it reads and the libraries that compute. Text, stored outputs and times of files are not in it.
 """
 
 import hashlib
@@ -86,8 +86,8 @@ def list_parts(step: Step, inputs: dict[str, str]) -> dict[str, str]:
 def find_inputs(run_dir: Path, step: Step, source: Source | None) -> tuple[dict[str, str], str | None]:
     """Ids of the versions that a stage would read now, and the stamp of the raw files for the stage that reads those.
 
-    Hashing gigabytes of raw files takes seconds, so their content is looked at only where a name, a size or a time is another
-    than at the last run.
+    Hashing gigabytes of raw files takes seconds, so their content is looked at only where a name, a size or a time is
+    another than at the last run.
     """
     if source is None:
         return {name: read_version_id(run_dir, name) for name in step.stage.reads}, None

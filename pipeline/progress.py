@@ -33,7 +33,8 @@ class Tally:
 def track(label: str, unit: str, total: int, folder: Path) -> Iterator[None]:
     """Show the progress of the block's job: a bar in a notebook opened by hand, lines of JSON for `run_all.py`.
 
-    folder: shared with the tasks, which write their `Tally` there; it is made and removed here. TQDM_DISABLE=1 silences the bar.
+    folder: shared with the tasks, which write their `Tally` there; it is made and removed here. TQDM_DISABLE=1
+    silences the bar.
     """
     folder.mkdir()
     done = threading.Event()

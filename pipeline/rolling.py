@@ -1,7 +1,7 @@
 """Rolling statistics over many symbols at once: flat arrays, one symbol after the other.
 
-All functions take `starts`, int64[k + 1]: where each of k symbols begins, and the number of rows last. The rows of a symbol are
-contiguous and in date order.
+All functions take `starts`, int64[k + 1]: where each of k symbols begins, and the number of rows last. The rows of a
+symbol are contiguous and in date order.
 """
 
 import bottleneck
@@ -18,8 +18,8 @@ def find_starts(symbols: np.ndarray) -> np.ndarray:
 def rolling_mean(values: np.ndarray, starts: np.ndarray, window: int) -> np.ndarray:
     """Mean over the last `window` rows of each symbol, from an exact integer sum.
 
-    values: int64[n]. Returns float64[n], NaN until a symbol has `window` rows. The sum of a window is exact; turning it into a
-    double rounds only beyond 2^53.
+    values: int64[n]. Returns float64[n], NaN until a symbol has `window` rows. The sum of a window is exact; turning
+    it into a double rounds only beyond 2^53.
     """
     result = np.full(len(values), np.nan)
     if len(values) >= window:
@@ -33,8 +33,8 @@ def rolling_mean(values: np.ndarray, starts: np.ndarray, window: int) -> np.ndar
 def rolling_median(values: np.ndarray, starts: np.ndarray, window: int) -> np.ndarray:
     """Median over the last `window` rows of each symbol, exact, for windows that are full.
 
-    values: float64[n] without NaN. Returns float64[n], NaN until a symbol has `window` rows; for an even window the mean of the
-    two middle values.
+    values: float64[n] without NaN. Returns float64[n], NaN until a symbol has `window` rows; for an even window the
+    mean of the two middle values.
     """
     if len(values) < window:
         return np.full(len(values), np.nan)

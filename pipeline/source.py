@@ -62,7 +62,9 @@ class Source:
 
     @cached_property
     def content_fingerprint(self) -> str:
-        """Changes when a name or the content changes: the same for a folder, its copy and its zip. Reads all of a folder."""
+        """Changes when a name or the content changes: the same for a folder, its copy and its zip. Reads all of a
+        folder.
+        """
         paths = [file.path for file in [*self.files, self.metadata]]
         if zipfile.is_zipfile(self.root):
             checksums = {file.path: file.stamp for file in [*self.files, self.metadata]}
@@ -85,9 +87,9 @@ def digest(lines: Iterable[str]) -> str:
 def open_source(kind: str, data_dir: str = "") -> Source:
     """The source that the parameters SOURCE and DATA_DIR name.
 
-    kind: "sample", "folder" (data_dir is the folder, or the zip as Kaggle serves it) or "kaggle" (fetched once, then taken from
-    kagglehub's cache). Raises InputError for a source that is absent or has no CSV or no usable metadata, QualityError where
-    two files are of the same symbol.
+    kind: "sample", "folder" (data_dir is the folder, or the zip as Kaggle serves it) or "kaggle" (fetched once, then
+    taken from kagglehub's cache). Raises InputError for a source that is absent or has no CSV or no usable metadata,
+    QualityError where two files are of the same symbol.
     """
     if kind == "kaggle":
         root = fetch_from_kaggle()
@@ -157,7 +159,9 @@ def read_files(root: Path, prefix: str, paths: Iterable[str]) -> Iterator[tuple[
 
 
 def read_names(root: Path, prefix: str) -> dict[str, str]:
-    """NASDAQ Symbol -> Security Name. (The column `Symbol` is another notation: AGM.A there is AGM-A in the file names.)"""
+    """NASDAQ Symbol -> Security Name. (The column `Symbol` is another notation: AGM.A there is AGM-A in the file
+    names.)
+    """
     ((_, data),) = read_files(root, prefix, [METADATA])
     rows = csv.DictReader(io.StringIO(data.decode("utf-8-sig", errors="replace"), newline=""))
     lacking = {"NASDAQ Symbol", "Security Name"} - set(rows.fieldnames or ())
@@ -169,7 +173,9 @@ def read_names(root: Path, prefix: str) -> dict[str, str]:
 
 
 def read_symbol(path: str, names: dict[str, str]) -> str:
-    """The symbol that a file is named after, character by character. _PRN.csv is PRN if the metadata knows that symbol."""
+    """The symbol that a file is named after, character by character. _PRN.csv is PRN if the metadata knows that
+    symbol.
+    """
     stem = path.rsplit("/", 1)[1][: -len(".csv")]
     bare = stem.removeprefix("_")
     return bare if bare in RESERVED and bare in names else stem

@@ -1,7 +1,7 @@
 """One Spark for everybody: a session for a notebook, and the local server that the notebooks of a run share.
 
-With SPARK_REMOTE set, a notebook is a client of that Spark Connect server. Without it, it starts a Spark of its own on SPARK_MASTER.
-What follows uses only what both can do: DataFrames, mapInArrow and pyspark.ml.
+With SPARK_REMOTE set, a notebook is a client of that Spark Connect server. Without it, it starts a Spark of its own
+on SPARK_MASTER. What follows uses only what both can do: DataFrames, mapInArrow and pyspark.ml.
 """
 
 import os
@@ -35,7 +35,8 @@ SETTINGS = {
     "spark.python.worker.reuse": "true",
 }
 
-# Ends the process group $0 as soon as its own standard input closes, which the kernel does when the run dies, however it dies.
+# Ends the process group $0 as soon as its own standard input closes, which the kernel does when the run dies, however
+# it dies.
 GUARD = 'cat >/dev/null; kill -TERM "-$0" 2>/dev/null; sleep 5; kill -KILL "-$0" 2>/dev/null'
 
 
@@ -76,7 +77,9 @@ def worker_environment() -> dict[str, str]:
 
 @contextmanager
 def jvm_talk_to(log: Path) -> Iterator[None]:
-    """Have a process that is started in the block write its standard error to `log`: a notebook would store it as output."""
+    """Have a process that is started in the block write its standard error to `log`: a notebook would store it as
+    output.
+    """
     before = os.dup(2)
     with log.open("ab") as file:
         os.dup2(file.fileno(), 2)
@@ -91,7 +94,8 @@ def jvm_talk_to(log: Path) -> Iterator[None]:
 def connect_server(master: str, log: Path) -> Iterator[str]:
     """Run a Spark Connect server on loopback for the length of the block. Yields its address, sc://127.0.0.1:PORT.
 
-    It ends with this process, even if that is killed. Raises ResourceError, with the end of `log`, if it does not start.
+    It ends with this process, even if that is killed. Raises ResourceError, with the end of `log`, if it does not
+    start.
     """
     import pyspark
 
@@ -131,7 +135,9 @@ def connect_server(master: str, log: Path) -> Iterator[str]:
 
 
 def warm_up(address: str) -> None:
-    """Have a server start its Python workers before the first notebook asks for them: they import pandas and pyarrow for seconds."""
+    """Have a server start its Python workers before the first notebook asks for them: they import pandas and pyarrow
+    for seconds.
+    """
     with suppress(Exception):  # whatever is wrong with the server, the first notebook says it better
         session = SparkSession.builder.remote(address).create()
         session.range(0, 8, 1, 8).mapInArrow(lambda batches: batches, "id bigint").count()

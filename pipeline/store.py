@@ -79,9 +79,9 @@ class Draft:
     ) -> Version:
         """Write the manifest, give the folder its name, and make it current.
 
-        parts: the Parquet files, in order; any other file in the folder is listed after them. inputs: dataset or source -> id
-        of its version. The manifest holds no clock and no path: equal content gives equal bytes. Raises LockedError, and leaves
-        the old version current, if the process has no right to publish.
+        parts: the Parquet files, in order; any other file in the folder is listed after them. inputs: dataset or
+        source -> id of its version. The manifest holds no clock and no path: equal content gives equal bytes. Raises
+        LockedError, and leaves the old version current, if the process has no right to publish.
         """
         files = [asdict(part) for part in parts]
         listed = {file["name"] for file in files}
@@ -112,7 +112,9 @@ class Draft:
 
 
 def open_draft(run_dir: Path | str, dataset: str) -> Draft:
-    """A folder to write a new version into. It is removed with the draft, or at the process's end, unless it is published."""
+    """A folder to write a new version into. It is removed with the draft, or at the process's end, unless it is
+    published.
+    """
     path = Path(run_dir).resolve() / dataset / f"{DRAFT_PREFIX}{secrets.token_hex(6)}"
     path.mkdir(parents=True)
     draft = Draft(Path(run_dir), dataset, path)
@@ -148,8 +150,9 @@ def clear_leftovers(run_dir: Path | str) -> list[Path]:
 def is_leftover(path: Path) -> bool:
     """Whether a dataset's entry was never finished.
 
-    A version's name begins with the moment before the pointer was replaced. One that is later than the pointer itself was
-    renamed by a process that died before the replacement. (Who goes back by editing CURRENT makes the pointer newer than all.)
+    A version's name begins with the moment before the pointer was replaced. One that is later than the pointer itself
+    was renamed by a process that died before the replacement. (Who goes back by editing CURRENT makes the pointer
+    newer than all.)
     """
     pointer = path.parent / "CURRENT"
     if path.name.startswith("."):

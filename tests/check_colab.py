@@ -1,8 +1,9 @@
 """Run everything as Google Colab would: python -m tests.check_colab [WORK_FOLDER]
 
-Colab itself is out of reach of a test. What can be had is its Python with the versions of its libraries (August 2026), a
-stand-in for the module `google.colab` that is loaded before the first cell, as there, and an empty folder for each notebook. The
-setup cell's `git clone` really clones: git is told to take the repository's address from this checkout's last commit.
+Colab itself is out of reach of a test. What can be had is its Python with the versions of its libraries (August
+2026), a stand-in for the module `google.colab` that is loaded before the first cell, as there, and an empty folder
+for each notebook. The setup cell's `git clone` really clones: git is told to take the repository's address from this
+checkout's last commit.
 
 Needs Python 3.13 and about ten minutes on two cores. Ends with a line `ok:` for each part, or with the failing one.
 """

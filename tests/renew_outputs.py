@@ -1,7 +1,7 @@
 """Run the notebooks with their own defaults and store what they print: python -m tests.renew_outputs [01_ingest ...]
 
-The stored outputs are what GitHub shows and what the tests compare with. Notebooks later in the series than a renewed one read
-what it published, so renewing all is the rule and naming some is for work on one of them.
+The stored outputs are what GitHub shows and what the tests compare with. Notebooks later in the series than a renewed
+one read what it published, so renewing all is the rule and naming some is for work on one of them.
 """
 
 import os

@@ -61,5 +61,6 @@ def test_the_packaged_java_runs_spark(tmp_path):
     kept = {name: value for name, value in os.environ.items() if name not in ("JAVA_HOME", "SPARK_REMOTE")}
     root = Path(__file__).parents[2]
     environment = kept | {"PATH": str(tools)}
-    done = subprocess.run([sys.executable, "-c", code], cwd=root, env=environment, capture_output=True, text=True, timeout=240)
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=root, env=environment, capture_output=True, text=True, timeout=240)
     assert done.stdout.strip().endswith("7"), done.stderr[-2000:]
