@@ -24,6 +24,7 @@ SMOOTHING = 1.5  # cells: standard deviation of the bell that smooths the histog
 
 # Bin 0 holds ratio 0 and all below LEAST; the others are equal steps of the ratio's logarithm.
 BINS, LEAST, MOST = 256, 2.0**-8, 2.0**5
+TASKS = 8  # what a task returns is as large for one part as for many
 BOUNDS = np.concatenate([[0.0], np.geomspace(LEAST, MOST, BINS)])  # BINS + 1 bounds
 
 
@@ -50,8 +51,8 @@ def find_bins(ratios: np.ndarray) -> np.ndarray:
     return np.clip(np.searchsorted(BOUNDS, ratios, side="right") - 1, 0, BINS - 1)
 
 
-def count_rows(rows: MarketRows, period_ends: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The histograms of some rows, sparse: places in the flat histogram, rising, and in each the rows and the shares.
+def count_rows(rows: MarketRows, period_ends: np.ndarray) -> Histograms:
+    """The histograms of some rows.
 
     Rows after the last period, and rows whose vol_moving_avg is 0 and so have no ratio, do not count.
     """
@@ -59,42 +60,40 @@ def count_rows(rows: MarketRows, period_ends: np.ndarray) -> tuple[np.ndarray, n
     level = rows.vol_moving_avg
     period = np.searchsorted(period_ends, rows.day, side="right")
     held_out = is_held_out(rows.symbol).astype(np.int64)
+    shape = (len(period_ends), 2, *SHAPE, BINS)
     cells = find_cells(level, rows.adj_close_rolling_med)
-    place = np.ravel_multi_index((period, held_out, *cells, find_bins(rows.volume / level)), shape_of(period_ends))
-    places, inverse, counts = np.unique(place, return_inverse=True, return_counts=True)
-    shares = np.zeros(len(places), np.int64)
-    np.add.at(shares, inverse, np.rint(level).astype(np.int64))
-    return places, counts, shares
+    place = np.ravel_multi_index((period, held_out, *cells, find_bins(rows.volume / level)), shape)
+    size = int(np.prod(shape))
+    counts = np.bincount(place, minlength=size)
+    shares = np.bincount(place, np.rint(level), minlength=size).astype(np.int64)  # exact: whole doubles
+    return Histograms(counts.reshape(shape), shares.reshape(shape))
 
 
 def count_shares(rows: MarketRows) -> np.ndarray:
     """The histogram of shares of rows at hand, all periods and symbols in one. Returns int64[*SHAPE, BINS]."""
-    places, _, shares = count_rows(rows, np.array([np.iinfo(np.int64).max]))
-    flat = np.zeros(2 * int(np.prod(SHAPE)) * BINS, np.int64)
-    flat[places] = shares
-    return flat.reshape(2, *SHAPE, BINS).sum(axis=0)
-
-
-def shape_of(period_ends: np.ndarray) -> tuple[int, ...]:
-    return (len(period_ends), 2, *SHAPE, BINS)
+    return count_rows(rows, np.array([np.iinfo(np.int64).max])).shares.sum(axis=(0, 1))
 
 
 def fill_histograms(spark: SparkSession, files: list[Path], period_ends: np.ndarray) -> Histograms:
-    """One Spark pass over all rows of `features`: a task counts a part, the driver adds the counts.
+    """One Spark pass over all rows of `features`: a task counts some parts, the driver adds the counts.
 
     period_ends: int64[k], rising, days since 1970-01-01: period i holds the days from end i - 1 until before end i.
     """
     paths = [path.resolve() for path in files]
 
     def count_parts(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        rows, shares = 0, 0
         for batch in batches:
             for number in batch["id"].to_pylist():
-                columns = [pa.array(column) for column in count_rows(read_rows(paths[number]), period_ends)]
-                yield pa.RecordBatch.from_arrays(columns, ["place", "rows", "shares"])
+                counted = count_rows(read_rows(paths[number]), period_ends)
+                rows, shares = rows + counted.rows, shares + counted.shares
+        places = np.flatnonzero(rows)  # most bins are empty
+        columns = [places, np.ravel(rows)[places], np.ravel(shares)[places]]
+        yield pa.RecordBatch.from_arrays([pa.array(column) for column in columns], ["place", "rows", "shares"])
 
-    tasks = spark.range(0, len(paths), 1, len(paths))
+    tasks = spark.range(0, len(paths), 1, min(len(paths), TASKS))
     counted = tasks.mapInArrow(count_parts, "place bigint, rows bigint, shares bigint").toArrow()
-    shape = shape_of(period_ends)
+    shape = (len(period_ends), 2, *SHAPE, BINS)
     filled = {name: np.zeros(int(np.prod(shape)), np.int64) for name in ("rows", "shares")}
     for name, flat in filled.items():
         np.add.at(flat, counted["place"].to_numpy(), counted[name].to_numpy())
