@@ -51,7 +51,9 @@ class Display:
             self.errors.print(Text(f"error: {result.error}", "red"))
             self.errors.print(f"details: {result.folder}", markup=False, soft_wrap=True)
         else:
-            self.console.print(f"done in {result.seconds:.1f} s: {result.folder}", markup=False, soft_wrap=True)
+            self.console.print(
+                f"done in {result.seconds:.1f} s: {result.folder / 'report.html'}", markup=False, soft_wrap=True
+            )
 
 
 class StageLine:

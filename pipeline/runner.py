@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,17 +16,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import papermill
-import psutil
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 
 from pipeline import errors
 from pipeline.display import Display
 from pipeline.errors import PipelineError, ResourceError
+from pipeline.facts import gather_facts, scrub
 from pipeline.fingerprint import explain, find_inputs, open_step_source, record_stage
 from pipeline.lock import hold_run
 from pipeline.plan import Plan, Step, escape
+from pipeline.processes import FOLDER_VARIABLE, end_children, end_orphans, measure_memory
 from pipeline.progress import FILE_VARIABLE
+from pipeline.report import write_report
 from pipeline.spark import ROOT, connect_server, warm_up
 from pipeline.store import clear_leftovers, prune_versions, write_atomically
 
@@ -49,6 +52,7 @@ class StageResult:
     seconds: float = 0.0
     why: str | None = None  # why it ran
     error: str | None = None
+    peak_bytes: int = 0  # memory of all processes of the run together
 
 
 @dataclass
@@ -63,9 +67,12 @@ class RunResult:
     seconds: float = 0.0
     folder: Path = field(default=Path())
 
-    def write(self) -> None:
-        facts = asdict(self) | {"folder": self.folder.name}
-        write_atomically(self.folder / "run.json", json.dumps(facts, indent=1) + "\n")
+    def write(self, run_dir: Path) -> None:
+        """Write run.json for machines and report.html for people."""
+        previous = find_previous(self.folder)
+        facts = asdict(self) | {"folder": self.folder.name} | gather_facts(run_dir)
+        write_atomically(self.folder / "run.json", scrub(json.dumps(facts, indent=1)) + "\n")
+        write_report(facts, previous, self.folder)
 
 
 class StageFailed(Exception):
@@ -78,6 +85,7 @@ def run_plan(plan: Plan, display: Display, fresh: bool = False) -> RunResult:
     Raises LockedError at once if another run holds the run folder.
     """
     with hold_run(plan.run_dir), catch_signals():
+        os.environ[FOLDER_VARIABLE] = str(plan.run_dir)
         started = datetime.now(UTC)
         folder = plan.run_dir / "runs" / started.strftime("%Y%m%dT%H%M%S%f")
         folder.mkdir(parents=True)
@@ -85,9 +93,11 @@ def run_plan(plan: Plan, display: Display, fresh: bool = False) -> RunResult:
         result = RunResult(started.isoformat(timespec="seconds"), stages, dict(plan.parameters), folder=folder)
         clock = time.monotonic()
         try:
+            end_orphans(plan.run_dir)
             clear_leftovers(plan.run_dir)
             run_steps(plan, result, display, fresh)
             prune_versions(plan.run_dir, plan["KEEP"])
+            prune_runs(plan.run_dir, plan["KEEP"])
             result.exit_code = 0
         except Interrupted as signalled:
             result.exit_code, result.error = 128 + signalled.args[0], "The run was interrupted."
@@ -98,8 +108,25 @@ def run_plan(plan: Plan, display: Display, fresh: bool = False) -> RunResult:
         finally:
             end_children()
             result.seconds = round(time.monotonic() - clock, 2)
-            result.write()
+            os.environ.pop(FOLDER_VARIABLE)
+            result.write(plan.run_dir)
         return result
+
+
+def find_previous(folder: Path) -> dict | None:
+    """What run.json holds of the last run before this one that went well."""
+    for path in sorted(folder.parent.glob("*/run.json"), reverse=True):
+        with suppress(OSError, ValueError):
+            run = json.loads(path.read_text())
+            if path.parent != folder and run["exit_code"] == 0:
+                return run
+    return None
+
+
+def prune_runs(run_dir: Path, keep: int) -> None:
+    """Remove the records of all but the `keep` newest runs."""
+    for folder in sorted((run_dir / "runs").iterdir())[:-keep]:
+        shutil.rmtree(folder)
 
 
 def run_steps(plan: Plan, result: RunResult, display: Display, fresh: bool) -> None:
@@ -162,7 +189,7 @@ def run_step(plan: Plan, step: Step, outcome: StageResult, result: RunResult, di
     clock = time.monotonic()
     outcome.state = "failed"
     try:
-        execute(step, result.folder / step.stage.notebook, plan["CELL_TIMEOUT"])
+        execute(step, result.folder / step.stage.notebook, plan["CELL_TIMEOUT"], outcome)
         outcome.state = "done"
     except Exception as error:
         code, outcome.error = describe_failure(error, step)
@@ -175,7 +202,7 @@ def run_step(plan: Plan, step: Step, outcome: StageResult, result: RunResult, di
         display.end_stage(outcome)
 
 
-def execute(step: Step, output: Path, timeout: int) -> None:
+def execute(step: Step, output: Path, timeout: int, outcome: StageResult) -> None:
     """Run a notebook by papermill in a thread, so that this thread hears signals. The executed notebook is kept in any case."""
     failure: list[BaseException] = []
 
@@ -197,7 +224,8 @@ def execute(step: Step, output: Path, timeout: int) -> None:
     thread = threading.Thread(target=work, daemon=True)
     thread.start()
     while thread.is_alive():
-        thread.join(0.2)
+        thread.join(0.5)
+        outcome.peak_bytes = max(outcome.peak_bytes, measure_memory())
     if failure:
         raise failure[0]
 
@@ -218,6 +246,11 @@ def describe_failure(error: BaseException, step: Step) -> tuple[int, str]:
         return ResourceError.exit_code, f"{notebook}: the disk is full: {error.evalue}"
     code = EXIT_CODES.get(error.ename, NOTEBOOK_FAILED)
     known = error.ename in EXIT_CODES
+    if not error.evalue:  # a line magic fails with words on standard error alone
+        return (
+            code,
+            f"{notebook}, cell [{error.exec_count}]: a magic or an empty error ended it: see the executed notebook.",
+        )
     message = error.evalue if known else f"{error.ename}: {error.evalue}"
     return code, f"{notebook}, cell [{error.exec_count}]: {message}"
 
@@ -237,12 +270,3 @@ def catch_signals() -> Iterator[None]:
     finally:
         for one, handler in before.items():
             signal.signal(one, handler)
-
-
-def end_children() -> None:
-    """End every process that this one started and that is still there: kernels of an interrupted notebook."""
-    children = psutil.Process().children(recursive=True)
-    for child in children:
-        with suppress(psutil.NoSuchProcess):
-            child.kill()
-    psutil.wait_procs(children, timeout=10)

@@ -1,0 +1,85 @@
+"""What a run folder holds now, in numbers: for run.json and for the report."""
+
+import json
+import os
+import platform
+import re
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from pipeline.contract import REASONS
+from pipeline.errors import InputError
+from pipeline.fingerprint import read_libraries
+from pipeline.stages import STAGES
+from pipeline.store import Version, current_version
+
+SECRET_NAME = re.compile(r"TOKEN|SECRET|PASSWORD|PASSWD|API_?KEY|CREDENTIAL", re.IGNORECASE)
+
+
+def gather_facts(run_dir: Path) -> dict[str, Any]:
+    """Datasets, ledger, flags, model scores and versions of the libraries, as they are current. Absent ones are left out."""
+    versions = find_versions(run_dir)
+    facts: dict[str, Any] = {
+        "datasets": {name: describe_version(version) for name, version in versions.items()},
+        "versions": {"python": platform.python_version(), **read_libraries()},
+    }
+    if {"symbols", "quarantine", "prices"} <= versions.keys():
+        facts["ledger"] = read_ledger(versions)
+        facts["flags"] = versions["prices"].manifest.get("flags", {})
+    if "model" in versions:
+        with suppress(FileNotFoundError):
+            facts["metrics"] = json.loads((versions["model"].path / "metrics.json").read_text())
+    return facts
+
+
+def find_versions(run_dir: Path) -> dict[str, Version]:
+    versions = {}
+    for dataset in (name for stage in STAGES for name in stage.writes):
+        with suppress(InputError):
+            versions[dataset] = current_version(run_dir, dataset)
+    return versions
+
+
+def describe_version(version: Version) -> dict[str, Any]:
+    manifest = version.manifest
+    return {
+        "version": version.id,
+        "folder": version.path.name,
+        "rows": version.rows,
+        "files": len(manifest["files"]),
+        "bytes": sum(file["bytes"] for file in manifest["files"]),
+        "inputs": manifest["inputs"],
+    }
+
+
+def read_ledger(versions: dict[str, Version]) -> dict[str, Any]:
+    """Rows read, published and refused; refused ones by reason. The parts are read by pyarrow: there is no Spark any more."""
+    symbols = pq.read_table(versions["symbols"].files, columns=["data_rows", "rows", "refused"])
+    sums = {name: pc.sum(symbols[name]).as_py() or 0 for name in symbols.column_names}
+    reasons = {}
+    if versions["quarantine"].rows:
+        refused = pq.read_table(versions["quarantine"].files, columns=["reason", "rows"])
+        counted = refused.group_by("reason").aggregate([("rows", "sum")]).to_pylist()
+        reasons = {REASONS.get(one["reason"], one["reason"]): one["rows_sum"] for one in counted}
+    refused_rows = sum(reasons.values())
+    published = versions["prices"].rows
+    return {
+        "files": symbols.num_rows,
+        "read": published + refused_rows,
+        "published": published,
+        "refused": refused_rows,
+        "balances": sums["data_rows"] == sums["rows"] + sums["refused"] and sums["rows"] == published,
+        "reasons": dict(sorted(reasons.items(), key=lambda one: -one[1])),
+    }
+
+
+def scrub(text: str) -> str:
+    """The text without the value of any secret that the environment holds."""
+    secrets = [value for name, value in os.environ.items() if SECRET_NAME.search(name) and len(value) >= 8]
+    for secret in sorted(secrets, key=len, reverse=True):
+        text = text.replace(secret, "***")
+    return text
