@@ -15,7 +15,7 @@ from pipeline.evaluation import as_served
 from pipeline.intervals import SizeClasses
 from pipeline.next_day import MONTH, QUARTER, Market, build_features
 from pipeline.next_day_models import NAMES, NextDayModel
-from pipeline.next_day_rows import map_parts, pack, read_symbol_rows
+from pipeline.next_day_rows import map_parts, pack, read_symbol_rows, unpack_matrix
 from pipeline.trading_calendar import TradingCalendar
 
 FILE = "symbols.jsonl"  # as serving reads it
@@ -47,7 +47,7 @@ def write_forecasts(
 
     symbols: the dataset `symbols`. Returns how many lines were written.
     """
-    inputs = np.frombuffer(b"".join(last["inputs"].to_pylist()), np.float32).reshape(len(last), len(NAMES))
+    inputs = unpack_matrix(last["inputs"], np.float32, len(NAMES))
     volume = model.forecast(inputs)
     low, high = classes.apply(inputs[:, NAMES.index("base")], volume)
     table = last.drop_columns(["inputs"]).to_pylist()

@@ -23,6 +23,7 @@ GROUPS = {
 }
 SEED = 7
 THREADS = 2  # fixed, since sums of floating-point numbers depend on how many threads share them
+CHUNK = 50_000  # rows
 RIDGE = 1e-3  # keeps the least squares solvable where features are sums of each other
 
 
@@ -54,7 +55,9 @@ def fit_next_day(name: str, rows: NextDayRows, device: str = "cpu") -> NextDayMo
 
 
 def fit_least_squares(inputs: np.ndarray, target: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
-    """Ridge regression on standardized features; an unknown value counts as the mean."""
+    """Ridge regression on standardized features; an unknown value counts as the mean. Doubles exist for CHUNK rows at
+    once.
+    """
     center, scale = np.nanmean(inputs, axis=0, dtype=np.float64), np.nanstd(inputs, axis=0, dtype=np.float64)
     scale[~(scale > 0)] = 1.0
 
@@ -62,10 +65,19 @@ def fit_least_squares(inputs: np.ndarray, target: np.ndarray) -> Callable[[np.nd
         columns = np.nan_to_num((asked - center) / scale, nan=0.0)
         return np.column_stack([columns, np.ones(len(asked))])
 
-    table = standardize(inputs)
-    squares = table.T @ table / len(table) + RIDGE * np.eye(table.shape[1])
-    weights = np.linalg.solve(squares, table.T @ target / len(table))
-    return lambda asked: standardize(asked) @ weights
+    size = inputs.shape[1] + 1
+    squares, products = RIDGE * len(inputs) * np.eye(size), np.zeros(size)
+    for start in range(0, len(inputs), CHUNK):
+        table = standardize(inputs[start : start + CHUNK])
+        squares += table.T @ table
+        products += table.T @ target[start : start + CHUNK]
+    weights = np.linalg.solve(squares, products)
+
+    def predict(asked: np.ndarray) -> np.ndarray:
+        chunks = [asked[start : start + CHUNK] for start in range(0, len(asked), CHUNK)]
+        return np.concatenate([standardize(chunk) @ weights for chunk in chunks])
+
+    return predict
 
 
 def boost_xgboost(inputs: np.ndarray, target: np.ndarray, device: str) -> Callable[[np.ndarray], np.ndarray]:

@@ -69,11 +69,14 @@ class Plan:
         return np.where(is_held_out(symbol), later, np.where(day < self.calibration_day, 0, -1))
 
     def draw_at_most(self, rows: int, counts: np.ndarray) -> "Plan":
-        """The plan that draws about `rows` rows of each period, or all where there are fewer. counts: int64[3], of
-        PERIODS.
+        """The plan that draws about `rows` rows to train on and a quarter of that for each of the other periods.
+
+        Or all where there are fewer. counts: int64[3], rows of PERIODS.
         """
-        shares = tuple(min(1.0, rows / max(1, count)) for count in counts.tolist())
-        return replace(self, shares=shares)
+        wanted = (rows, rows // 4, rows // 4)
+        return replace(
+            self, shares=tuple(min(1.0, most / max(1, count)) for most, count in zip(wanted, counts, strict=True))
+        )
 
     def draw(self, symbol: np.ndarray, day: np.ndarray) -> np.ndarray:
         """The periods of rows, -1 also for those that are not drawn. A row's luck hangs on its symbol and day alone."""
@@ -184,13 +187,20 @@ def pack(matrix: np.ndarray) -> pa.Array:
 
 def unpack(table: pa.Table) -> NextDayRows:
     """The rows that a task packed."""
-    inputs, answers = (
-        np.frombuffer(b"".join(table[name].to_pylist()), kind).reshape(len(table), width)
-        for name, kind, width in (
-            ("inputs", np.float32, len(FEATURES) + len(EFFECTS)),
-            ("answers", np.float64, len(NAIVE)),
-        )
-    )
+    inputs = unpack_matrix(table["inputs"], np.float32, len(FEATURES) + len(EFFECTS))
+    answers = unpack_matrix(table["answers"], np.float64, len(NAIVE))
     symbol, day, target = (table[name].to_numpy() for name in ("symbol", "day", "target"))
     naive = {name: answers[:, place] for place, name in enumerate(NAIVE)}
     return NextDayRows(inputs, symbol, day, target.astype(np.float64), naive)
+
+
+def unpack_matrix(column: pa.ChunkedArray, kind: type, width: int) -> np.ndarray:
+    """The matrix whose rows were packed, kind[n, width], without a Python object a row."""
+    fixed = pa.binary(width * np.dtype(kind).itemsize)
+    chunks = [chunk.cast(fixed) for chunk in column.chunks]
+    parts = [
+        np.frombuffer(chunk.buffers()[1], kind)[chunk.offset * width :][: len(chunk) * width]
+        for chunk in chunks
+        if len(chunk)
+    ]
+    return np.concatenate([*parts, np.empty(0, kind)]).reshape(-1, width)

@@ -7,7 +7,8 @@ row weighs its vol_moving_avg.
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,11 +16,11 @@ import pandas as pd
 from pyspark.ml.feature import VectorAssembler
 from pyspark.ml.regression import LinearRegression, LinearRegressionModel, RandomForestRegressor
 from pyspark.sql import DataFrame
-from pyspark.sql import functions as F  # noqa: N812  its usual name
+from pyspark.sql import functions as F
 
 from pipeline.contract import flagged
 from pipeline.grid import PRICE_EDGES, VOLUME_EDGES, find_cells, find_quantiles, fit_grid
-from pipeline.market_rows import MarketRows
+from pipeline.market_rows import MarketRows, read_rows
 
 FEATURES = ["vol_moving_avg", "adj_close_rolling_med"]
 LEAST_RATIO = 2.0**-4  # what a day without trade counts as on the scale of octaves
@@ -128,24 +129,40 @@ def fit_random_forest(rows: DataFrame, train_rows: int) -> Fitted:
     return Fitted("random_forest", from_octaves(predict), time.perf_counter() - start, train_rows, None)
 
 
-def fit_trees(name: str, rows: MarketRows, device: str = "cpu") -> Fitted:
+@dataclass(frozen=True)
+class Ratios:
+    """What trees learn from, 16 bytes a row. inputs: float32[n, 2], both features in octaves; octaves: float32[n],
+    the ratio; weight: float32[n], shares in millions."""
+
+    inputs: np.ndarray
+    octaves: np.ndarray
+    weight: np.ndarray
+
+
+def read_ratios(files: list[Path], end_day: int) -> Ratios:
+    """All rows before `end_day` (days since 1970-01-01) that have a ratio, part by part."""
+    parts = [find_ratios(read_rows(file, end_day=end_day)) for file in files]
+    return Ratios(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(Ratios)))
+
+
+def find_ratios(rows: MarketRows) -> Ratios:
+    """The ratios of rows at hand, but for those whose vol_moving_avg is 0."""
+    rows = rows.select(rows.vol_moving_avg > 0)
+    octaves = np.log2(np.maximum(rows.volume / rows.vol_moving_avg, LEAST_RATIO))
+    inputs = describe(rows.vol_moving_avg, rows.adj_close_rolling_med)
+    return Ratios(inputs, octaves.astype(np.float32), (rows.vol_moving_avg / 1e6).astype(np.float32))
+
+
+def fit_trees(name: str, ratios: Ratios, train_rows: int, device: str = "cpu") -> Fitted:
     """Boosted trees on the ratio: `hist_gradient_boosting` by scikit-learn or `xgboost`. device: "cpu" or "cuda", for
     XGBoost.
     """
     start = time.perf_counter()
-    chosen = rows.vol_moving_avg > 0
-    level = rows.vol_moving_avg[chosen]
-    inputs = describe(level, rows.adj_close_rolling_med[chosen])
-    octaves = np.log2(np.maximum(rows.volume[chosen] / level, LEAST_RATIO)).astype(np.float32)
-    boost = (
-        boost_xgboost(inputs, octaves, level, device) if name == "xgboost" else boost_sklearn(inputs, octaves, level)
-    )
-    return Fitted(name, from_octaves(boost), time.perf_counter() - start, len(rows), None)
+    boost = boost_xgboost(ratios, device) if name == "xgboost" else boost_sklearn(ratios)
+    return Fitted(name, from_octaves(boost), time.perf_counter() - start, train_rows, None)
 
 
-def boost_xgboost(
-    inputs: np.ndarray, target: np.ndarray, weight: np.ndarray, device: str
-) -> Callable[[np.ndarray], np.ndarray]:
+def boost_xgboost(ratios: Ratios, device: str) -> Callable[[np.ndarray], np.ndarray]:
     import xgboost
 
     settings = {
@@ -156,22 +173,25 @@ def boost_xgboost(
         "nthread": THREADS,
         "seed": SEED,
     }
-    weight = (weight / weight.mean()).astype(np.float32)  # single precision holds sums of ones, not of billions
-    data = xgboost.QuantileDMatrix(inputs, target, weight=weight, nthread=THREADS)
+    weight = ratios.weight / ratios.weight.mean(dtype=np.float64).astype(np.float32)
+    data = xgboost.QuantileDMatrix(ratios.inputs, ratios.octaves, weight=weight, nthread=THREADS)
     booster = xgboost.train({**settings, "min_child_weight": 50}, data, TREES["xgboost"])
     return lambda asked: booster.inplace_predict(asked).astype(np.float64)
 
 
-def boost_sklearn(inputs: np.ndarray, target: np.ndarray, weight: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+def boost_sklearn(ratios: Ratios) -> Callable[[np.ndarray], np.ndarray]:
     from sklearn.ensemble import HistGradientBoostingRegressor
 
     trees = HistGradientBoostingRegressor(max_iter=TREES["hist_gradient_boosting"], max_depth=DEPTH, random_state=SEED)
-    return trees.fit(inputs, target, sample_weight=weight).predict
+    return trees.fit(ratios.inputs, ratios.octaves, sample_weight=ratios.weight).predict
 
 
 def describe(volumes: np.ndarray, prices: np.ndarray) -> np.ndarray:
     """Both features in octaves, float32[n, 2]."""
-    return np.log2(np.maximum(np.column_stack([volumes, prices]), 2.0**-20)).astype(np.float32)
+    inputs = np.empty((len(volumes), 2), np.float32)
+    for place, values in enumerate((volumes, prices)):
+        inputs[:, place] = np.log2(np.maximum(values, 2.0**-20))
+    return inputs
 
 
 def from_octaves(predict: Callable[[np.ndarray], np.ndarray]) -> Predict:

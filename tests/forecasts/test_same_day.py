@@ -52,7 +52,7 @@ def rows(market_files):
 def test_trees_find_that_small_symbols_have_another_ratio(rows, name):
     level = rows.vol_moving_avg
     usual = replace(rows, volume=level * np.where(level < 2**17, 0.5, 0.8))
-    model = same_day.fit_trees(name, usual)
+    model = same_day.fit_trees(name, same_day.find_ratios(usual), len(usual))
     for forecast in (model, same_day.tabulate(model)):
         predicted = forecast.predict(level, rows.adj_close_rolling_med)
         assert evaluation.measure_skill(usual.volume, predicted, level) > 0.9
