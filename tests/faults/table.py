@@ -1,4 +1,4 @@
-"""Every fault that must not break it: what is expected, and the tests that inject it. A test lives with what it tests."""
+"""Every fault that must not break it: what is expected, and the tests that inject it, each beside what it tests."""
 
 from dataclasses import dataclass
 
@@ -15,7 +15,6 @@ class Fault:
 CSV, INGEST, STORE = "tests/test_market_csv.py", "tests/test_ingest.py", "tests/test_store.py"
 RUN, RUN_FAULTS = "tests/runner/test_run_all.py", "tests/faults/test_run_faults.py"
 API, SERVER, BUNDLE = "tests/serving/test_api.py", "tests/serving/test_server.py", "tests/serving/test_bundle.py"
-SCHEMA = "tests/serving/test_schema.py"
 
 FAULTS = {
     1: Fault("no data", "3, path named", (f"{RUN}::test_a_missing_folder_is_named",)),
@@ -46,11 +45,22 @@ FAULTS = {
     15: Fault(
         "kill -9",
         "same bytes after the next run",
-        (f"{STORE}::test_kill_at_any_moment_of_publishing", f"{RUN_FAULTS}::test_a_killed_run_is_cleared_and_finished"),
+        (
+            f"{STORE}::test_kill_at_any_moment_of_publishing",
+            f"{STORE}::test_orphan_of_a_dead_run_publishes_nothing",
+            f"{RUN_FAULTS}::test_a_killed_run_is_cleared_and_finished",
+        ),
     ),
     16: Fault("Ctrl-C, SIGTERM", "130, 143, no process left", (f"{RUN}::test_an_interrupted_run_leaves_no_process",)),
     17: Fault("disk full", "5, old version stays", (f"{RUN_FAULTS}::test_a_full_disk_is_told",)),
-    18: Fault("kernel killed", "7 within seconds", (f"{RUN_FAULTS}::test_a_killed_kernel_ends_the_run",)),
+    18: Fault(
+        "kernel, Python worker killed",
+        "7 within seconds; retried",
+        (
+            f"{RUN_FAULTS}::test_a_killed_kernel_ends_the_run",
+            f"{INGEST}::test_second_attempt_of_every_task_leaves_the_same_bytes",
+        ),
+    ),
     19: Fault("no Java, Java 8", "packaged one, or 5", (f"{RUN_FAULTS}::test_java_is_packaged_or_asked_for",)),
     20: Fault("two runs at once", "6 at once", (f"{RUN}::test_a_second_run_on_the_same_folder_is_refused",)),
     21: Fault(
@@ -85,7 +95,11 @@ FAULTS = {
     30: Fault(
         "port taken, no tunnel",
         "clear error, or local",
-        (f"{SERVER}::test_a_taken_port_is_one_clear_line", f"{SERVER}::test_without_a_tunnel_local_serving_goes_on"),
+        (
+            f"{SERVER}::test_a_taken_port_is_one_clear_line",
+            f"{SERVER}::test_without_a_tunnel_local_serving_goes_on",
+            f"{SERVER}::test_the_agent_ends_with_the_server_and_the_token_is_nowhere_to_be_read",
+        ),
     ),
     31: Fault(
         "time zone, cores", "the same bytes", (f"{INGEST}::test_same_bytes_from_folder_and_zip_in_any_time_zone",)

