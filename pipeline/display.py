@@ -69,7 +69,9 @@ class StageLine:
         return line
 
     def read_progress(self) -> str:
-        """The last line that the notebook wrote, for a person: 5,120/8,049 files, 17,900,000 rows, 1.6 M rows/s, 7 s left."""
+        """The last line that the notebook wrote, for a person: 5,120/8,049 files, 17,900,000 rows, 1.6 M rows/s, 7 s
+        left.
+        """
         with suppress(OSError, ValueError, IndexError, KeyError):
             last = json.loads(self.progress.read_text().splitlines()[-1])
             done, total, seconds = last["done"], last["total"], last["seconds"]

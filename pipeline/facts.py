@@ -21,7 +21,9 @@ SECRET_NAME = re.compile(r"TOKEN|SECRET|PASSWORD|PASSWD|API_?KEY|CREDENTIAL", re
 
 
 def gather_facts(run_dir: Path) -> dict[str, Any]:
-    """Datasets, ledger, flags, model scores and versions of the libraries, as they are current. Absent ones are left out."""
+    """Datasets, ledger, flags, model scores and versions of the libraries, as they are current. Absent ones are left
+    out.
+    """
     versions = find_versions(run_dir)
     facts: dict[str, Any] = {
         "datasets": {name: describe_version(version) for name, version in versions.items()},
@@ -57,7 +59,9 @@ def describe_version(version: Version) -> dict[str, Any]:
 
 
 def read_ledger(versions: dict[str, Version]) -> dict[str, Any]:
-    """Rows read, published and refused; refused ones by reason. The parts are read by pyarrow: there is no Spark any more."""
+    """Rows read, published and refused; refused ones by reason. The parts are read by pyarrow: there is no Spark any
+    more.
+    """
     symbols = pq.read_table(versions["symbols"].files, columns=["data_rows", "rows", "refused"])
     sums = {name: pc.sum(symbols[name]).as_py() or 0 for name in symbols.column_names}
     reasons = {}

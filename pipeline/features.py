@@ -17,6 +17,7 @@ from pipeline.parts import Written, keep_attempts, write_attempt
 from pipeline.progress import Tally, track
 from pipeline.rolling import calendar_mean, calendar_median, find_starts, rolling_mean, rolling_median
 from pipeline.store import Draft, Version
+from pipeline.tasks import collect
 
 
 def write_features(
@@ -35,7 +36,7 @@ def write_features(
 
     with track("features", "parts", len(paths), progress):
         tasks = spark.range(0, len(paths), 1, len(paths))
-        attempts = tasks.mapInArrow(run_parts, "part bigint, written string").toArrow().sort_by("part")
+        attempts = collect(tasks.mapInArrow(run_parts, "part bigint, written string")).sort_by("part")
     return keep_attempts(folder, attempts["written"].to_pylist())
 
 

@@ -1,8 +1,9 @@
 """All CSVs of a source to Parquet, by Spark: whole files in balanced parts, parsed and written where the task runs.
 
-A file is a symbol and comes sorted, so nothing needs a shuffle or a sort. A task reads the files of one part, writes one Parquet
-file of prices (and one of refused rows, if there are any) into the drafts' folders, and gives only counts back. A task may
-run twice: every attempt writes under a name of its own, and only the attempt that Spark reports is published.
+A file is a symbol and comes sorted, so nothing needs a shuffle or a sort. A task reads the files of one part, writes
+one Parquet file of prices (and one of refused rows, if there are any) into the drafts' folders, and gives only counts
+back. A task may run twice: every attempt writes under a name of its own, and only the attempt that Spark reports is
+published.
 """
 
 from collections.abc import Iterator
@@ -22,6 +23,7 @@ from pipeline.parts import Written, keep_attempts, write_attempt
 from pipeline.progress import Tally, track
 from pipeline.source import METADATA, MarketFile, Source, combine_checksums, read_files
 from pipeline.store import Draft, Version
+from pipeline.tasks import collect
 
 PART_BYTES = 72 * 2**20  # of CSV: what one task holds in memory, and so about 720,000 rows
 REPORT_EVERY = 40  # files
@@ -45,8 +47,8 @@ class Part:
 class Ingested:
     """What was read and written, file by file.
 
-    ledger: a row a file with the columns of contract.SYMBOLS, and a column a flag with its count. prices and quarantine: the
-    files that were written. source_fingerprint: of the bytes that were read.
+    ledger: a row a file with the columns of contract.SYMBOLS, and a column a flag with its count. prices and
+    quarantine: the files that were written. source_fingerprint: of the bytes that were read.
     """
 
     ledger: pd.DataFrame
@@ -62,7 +64,9 @@ class Ingested:
 
 
 def plan_parts(files: tuple[MarketFile, ...], part_bytes: int = PART_BYTES) -> list[Part]:
-    """Cut the files, in the order of their symbols, into parts of about `part_bytes`. Depends on names and sizes alone."""
+    """Cut the files, in the order of their symbols, into parts of about `part_bytes`. Depends on names and sizes
+    alone.
+    """
     total = sum(file.size for file in files)
     count = max(1, round(total / part_bytes))
     ends = np.cumsum([file.size for file in files])
@@ -92,7 +96,7 @@ def write_prices(spark: SparkSession, source: Source, prices: Draft, quarantine:
 
     with track("ingest", "files", len(source.files), progress):
         tasks = spark.range(0, len(parts), 1, len(parts))
-        counts = tasks.mapInArrow(run_parts, COUNTS).toArrow()
+        counts = collect(tasks.mapInArrow(run_parts, COUNTS))
     return settle(source, counts, prices_dir, quarantine_dir)
 
 

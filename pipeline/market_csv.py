@@ -1,7 +1,8 @@
 """One CSV to one Arrow table: fast where the file is clean, line by line where it is not.
 
-The fast way lets pyarrow parse the whole file and then checks the columns as a whole. Whatever it cannot vouch for is read again by
-the careful way, which finds the lines to refuse and says why. Both give the same numbers for the same text.
+The fast way lets pyarrow parse the whole file and then checks the columns as a whole. Whatever it cannot vouch for is
+read again by the careful way, which finds the lines to refuse and says why. Both give the same numbers for the same
+text.
 """
 
 import csv
@@ -56,7 +57,9 @@ class Refusal:
 
 @dataclass(frozen=True)
 class MarketRows:
-    """A file, read: `table` (schema ROWS, by date, no date twice) and `refused`. data_rows counts the lines below the header."""
+    """A file, read: `table` (schema ROWS, by date, no date twice) and `refused`. data_rows counts the lines below the
+    header.
+    """
 
     table: pa.Table
     refused: tuple[Refusal, ...]
@@ -68,7 +71,9 @@ class LineError(ValueError):
 
 
 def parse_market_csv(data: bytes) -> MarketRows:
-    """Read the bytes of one CSV. Columns are found by name; others are ignored. Never raises for what the bytes hold."""
+    """Read the bytes of one CSV. Columns are found by name; others are ignored. Never raises for what the bytes
+    hold.
+    """
     data = data.removeprefix(BOM)
     lines = data.count(b"\n") + (not data.endswith(b"\n") and bool(data))
     if not data:
@@ -104,7 +109,9 @@ def read_header(line: bytes) -> list[str] | None:
 
 
 def parse_fast(data: bytes, body: bytes, data_rows: int, columns: list[str]) -> MarketRows | None:
-    """The file by pyarrow, with a careful look at the lines that it could not fill; None where lines and rows may not agree."""
+    """The file by pyarrow, with a careful look at the lines that it could not fill; None where lines and rows may not
+    agree.
+    """
     if b"\0" in data or data.count(b"\r") != data.count(b"\r\n") or not is_utf8(data):
         return None
     try:
@@ -133,7 +140,9 @@ def parse_fast(data: bytes, body: bytes, data_rows: int, columns: list[str]) -> 
 
 
 def find_doubtful(table: pa.Table) -> np.ndarray:
-    """Indices of the rows with an empty field, a day out of range, a number that is not finite, or a Volume that cannot be one."""
+    """Indices of the rows with an empty field, a day out of range, a number that is not finite, or a Volume that
+    cannot be one.
+    """
     doubtful = np.zeros(table.num_rows, dtype=bool)
     for name, column in zip(table.column_names, table.columns, strict=True):
         if name == "Date":

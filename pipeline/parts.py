@@ -1,9 +1,10 @@
 """Parquet parts of a dataset, written by tasks that may run twice.
 
-Every attempt writes under a name that nobody else has. Spark reports one attempt for each task; its file gets the part's final name
-and whatever other attempts left is removed.
+Every attempt writes under a name that nobody else has. Spark reports one attempt for each task; its file gets the
+part's final name and whatever other attempts left is removed.
 """
 
+import errno
 import hashlib
 import json
 import uuid
@@ -13,6 +14,8 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+
+from pipeline.errors import ResourceError
 
 ATTEMPT_PREFIX = ".attempt-"
 ROW_GROUP = 2**20
@@ -32,7 +35,13 @@ def write_attempt(table: pa.Table, folder: Path) -> str:
     """Write one attempt at a part into `folder`. Returns what `keep_attempts` takes."""
     data = encode_parquet(table)
     path = folder / f"{ATTEMPT_PREFIX}{uuid.uuid4().hex}.parquet"
-    path.write_bytes(data)
+    try:
+        path.write_bytes(data)
+    except OSError as error:
+        path.unlink(missing_ok=True)
+        if error.errno == errno.ENOSPC:
+            raise ResourceError(f"The disk is full: a part in {folder} needs {data.size:,} more bytes.") from error
+        raise
     return json.dumps(asdict(Written(path.name, table.num_rows, data.size, hashlib.sha256(data).hexdigest())))
 
 
@@ -52,8 +61,8 @@ def keep_attempts(folder: Path, attempts: Iterable[str | None]) -> list[Written]
 def encode_parquet(table: pa.Table) -> pa.Buffer:
     """The bytes of a Parquet file; they depend on the table alone.
 
-    Numbers are written plainly under LZ4: half the time of zstd for half as many bytes again. (Splitting doubles by byte
-    would keep both small, but Spark 4.0, which Colab has, cannot read it.)
+    Numbers are written plainly under LZ4: half the time of zstd for half as many bytes again. (Splitting doubles by
+    byte would keep both small, but Spark 4.0, which Colab has, cannot read it.)
     """
     repeated = [name for name in table.schema.names if name in ("Symbol", "Security Name", "Date", "file", "reason")]
     sink = pa.BufferOutputStream()

@@ -24,8 +24,8 @@ class Tally:
     task: int
 
     def report(self, done: int, rows: int) -> None:
-        # The folder goes when the job is over; a late attempt has nobody to report to.
-        with suppress(FileNotFoundError):
+        # The folder goes when the job is over, and a note is not worth a task.
+        with suppress(OSError):
             (self.folder / str(self.task)).write_text(f"{done} {rows}")
 
 

@@ -26,8 +26,8 @@ svg{max-width:100%;height:auto} code{font-size:.9em}
 def write_report(run: dict[str, Any], previous: dict[str, Any] | None, folder: Path) -> Path:
     """Write report.html into the run's folder, and its executed notebooks as HTML beside it.
 
-    run, previous: what run.json holds of this run and of the last one that went well. Every text is escaped: names come from
-    the input. Secrets of the environment are taken out.
+    run, previous: what run.json holds of this run and of the last one that went well. Every text is escaped: names
+    come from the input. Secrets of the environment are taken out.
     """
     pages = render_notebooks(folder)
     sections = [

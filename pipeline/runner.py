@@ -203,7 +203,9 @@ def run_step(plan: Plan, step: Step, outcome: StageResult, result: RunResult, di
 
 
 def execute(step: Step, output: Path, timeout: int, outcome: StageResult) -> None:
-    """Run a notebook by papermill in a thread, so that this thread hears signals. The executed notebook is kept in any case."""
+    """Run a notebook by papermill in a thread, so that this thread hears signals. The executed notebook is kept in
+    any case.
+    """
     failure: list[BaseException] = []
 
     def work() -> None:

@@ -5,11 +5,11 @@ import hashlib
 import io
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from stat import S_ISREG
 
@@ -148,14 +148,22 @@ def list_zip(root: Path) -> tuple[str, dict[str, tuple[int, int]]]:
 
 
 def read_files(root: Path, prefix: str, paths: Iterable[str]) -> Iterator[tuple[str, bytes]]:
-    """Path and bytes of files inside a folder or zip."""
+    """Path and bytes of files inside a folder or zip. Raises InputError for one that cannot be read."""
     if root.is_dir():
         for path in paths:
-            yield path, (root / path).read_bytes()
+            yield path, read_or_explain(path, root, (root / path).read_bytes)
         return
     with closing(zipfile.ZipFile(root)) as archive:
         for path in paths:
-            yield path, archive.read(prefix + path)
+            yield path, read_or_explain(path, root, partial(archive.read, prefix + path))
+
+
+def read_or_explain(path: str, root: Path, read: Callable[[], bytes]) -> bytes:
+    try:
+        return read()
+    except (OSError, zipfile.BadZipFile, zlib.error) as error:
+        message = f"{path} in {root} cannot be read ({error}): copy or download the data set again."
+        raise InputError(message) from error
 
 
 def read_names(root: Path, prefix: str) -> dict[str, str]:

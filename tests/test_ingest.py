@@ -306,3 +306,16 @@ def test_real_files_balance(spark, tmp_path, market_sample):
     quarantine = read(tmp_path, "quarantine").set_index("file")
     assert quarantine.loc["stocks/AT.csv", "reason"] == "blank"
     assert ledger.loc["AT", "first_date"] < date(2021, 1, 27)
+
+
+def test_damaged_member_of_a_zip_is_named(spark, tmp_path):
+    archive = tmp_path / "archive.zip"
+    with zipfile.ZipFile(archive, "w") as file:
+        file.write(SAMPLE / "symbols_valid_meta.csv", "symbols_valid_meta.csv")
+        file.write(SAMPLE / "stocks" / "FB.csv", "stocks/FB.csv")
+    damaged = bytearray(archive.read_bytes())
+    damaged[damaged.find(b"2012-06-01")] ^= 1
+    archive.write_bytes(damaged)
+    drafts = [open_draft(tmp_path / "run", name) for name in ("prices", "quarantine")]
+    with pytest.raises(InputError, match=r"stocks/FB\.csv .* again"):
+        write_prices(spark, open_source("folder", str(archive)), *drafts)

@@ -16,6 +16,7 @@ import tempfile
 import time
 from pathlib import Path
 
+import numpy as np
 import psutil
 
 from tests.benchmarks import contestants
@@ -31,9 +32,8 @@ def lock_in_memory(corpus: Path) -> list[mmap.mmap]:
     for path in corpus.glob("*/*.csv"):
         if path.stat().st_size:
             with path.open("rb") as file:
-                # Private, so that ctypes may take its address; nothing is written.
-                one = mmap.mmap(file.fileno(), 0, flags=mmap.MAP_PRIVATE, prot=mmap.PROT_READ | mmap.PROT_WRITE)
-            address = ctypes.addressof(ctypes.c_char.from_buffer(one))
+                one = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            address = np.frombuffer(one, np.uint8).ctypes.data
             if libc.mlock(ctypes.c_void_p(address), ctypes.c_size_t(len(one))):
                 raise OSError(ctypes.get_errno(), f"mlock of {path}: raise the limit (ulimit -l unlimited)")
             maps.append(one)
