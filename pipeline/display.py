@@ -28,6 +28,9 @@ class Display:
     def say(self, text: str) -> None:
         self.console.print(text, markup=False)
 
+    def warn(self, text: str) -> None:
+        self.errors.print(Text(f"warning: {text}", "yellow"))
+
     def begin_stage(self, name: str, progress: Path) -> None:
         """Show a stage at work; `progress` is the file in which its notebook tells how far it is."""
         if self.console.is_terminal:

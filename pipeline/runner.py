@@ -1,5 +1,6 @@
 """Run a plan: the notebooks by papermill, in order, on one Spark, in one run folder that nobody else holds."""
 
+import errno
 import json
 import os
 import shutil
@@ -29,7 +30,7 @@ from pipeline.plan import Plan, Step, escape
 from pipeline.processes import FOLDER_VARIABLE, end_children, end_orphans, measure_memory
 from pipeline.progress import FILE_VARIABLE
 from pipeline.report import write_report
-from pipeline.spark import ROOT, connect_server, warm_up
+from pipeline.spark import ROOT, connect_server, start_warm_up
 from pipeline.store import clear_leftovers, prune_versions, write_atomically
 
 TIME_LIMIT = 124
@@ -37,6 +38,7 @@ NOTEBOOK_FAILED = 7
 EXIT_CODES = {name: kind.exit_code for name, kind in vars(errors).items() if hasattr(kind, "exit_code")}
 EXIT_CODES |= {"ServingError": 8, "BundleError": 8}
 NO_SPACE = "[Errno 28]"
+KERNEL_DIED = "Kernel died before replying"  # jupyter_client's words for a kernel that never answered
 
 
 class Interrupted(BaseException):
@@ -105,11 +107,18 @@ def run_plan(plan: Plan, display: Display, fresh: bool = False) -> RunResult:
             result.exit_code, result.error = failure.args
         except PipelineError as error:
             result.exit_code, result.error = error.exit_code, str(error)
+        except OSError as error:
+            if error.errno != errno.ENOSPC:
+                raise
+            result.exit_code, result.error = ResourceError.exit_code, describe_full_disk(plan.run_dir)
         finally:
             end_children()
             result.seconds = round(time.monotonic() - clock, 2)
             os.environ.pop(FOLDER_VARIABLE)
-            result.write(plan.run_dir)
+            try:
+                result.write(plan.run_dir)
+            except OSError as error:  # the disk may be full; how the run ended still counts
+                display.warn(f"the run's report could not be written: {error}")
         return result
 
 
@@ -174,11 +183,13 @@ def share_spark(master: str, log: Path) -> Iterator[None]:
     """Have all notebooks of the run use one server, which warms up while the first kernel starts."""
     with connect_server(master, log) as address:
         os.environ["SPARK_REMOTE"] = address
-        threading.Thread(target=warm_up, args=(address,), daemon=True).start()
+        warming = start_warm_up(address)
         try:
             yield
         finally:
             del os.environ["SPARK_REMOTE"]
+            warming.kill()
+            warming.wait()
 
 
 def run_step(plan: Plan, step: Step, outcome: StageResult, result: RunResult, display: Display) -> None:
@@ -193,7 +204,7 @@ def run_step(plan: Plan, step: Step, outcome: StageResult, result: RunResult, di
         outcome.state = "done"
     except Exception as error:
         code, outcome.error = describe_failure(error, step)
-        with (result.folder / "run.log").open("a") as log:
+        with suppress(OSError), (result.folder / "run.log").open("a") as log:  # a full disk takes no log
             traceback.print_exception(error, file=log)
         raise StageFailed(code, outcome.error) from error
     finally:
@@ -232,12 +243,19 @@ def execute(step: Step, output: Path, timeout: int, outcome: StageResult) -> Non
         raise failure[0]
 
 
+def describe_full_disk(run_dir: Path | str) -> str:
+    free = shutil.disk_usage(run_dir).free
+    return f"the disk of {run_dir} is full ({free:,} bytes are free). Make room there and run again; old data is whole."
+
+
 def describe_failure(error: BaseException, step: Step) -> tuple[int, str]:
     """Exit code, and one line for the terminal: what happened, where."""
     notebook = step.stage.notebook
     if isinstance(error, CellTimeoutError):
         return TIME_LIMIT, f"{notebook}: a cell took longer than CELL_TIMEOUT allows."
-    if isinstance(error, DeadKernelError):
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return ResourceError.exit_code, f"{notebook}: {describe_full_disk(step.parameters['RUN_DIR'])}"
+    if isinstance(error, DeadKernelError) or KERNEL_DIED in str(error):
         return (
             NOTEBOOK_FAILED,
             f"{notebook}: its kernel died, probably for want of memory. Run again with fewer cores (SPARK_MASTER).",

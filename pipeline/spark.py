@@ -134,14 +134,20 @@ def connect_server(master: str, log: Path) -> Iterator[str]:
         guard.wait()
 
 
-def warm_up(address: str) -> None:
-    """Have a server start its Python workers before the first notebook asks for them: they import pandas and pyarrow
-    for seconds.
+def start_warm_up(address: str) -> subprocess.Popen:
+    """Have a server start its Python workers before the first notebook asks for them: pandas takes seconds to import.
+
+    In a process of its own, which can be ended: the client of a server that is gone tries for minutes to reach it.
     """
-    with suppress(Exception):  # whatever is wrong with the server, the first notebook says it better
-        session = SparkSession.builder.remote(address).create()
-        session.range(0, 8, 1, 8).mapInArrow(lambda batches: batches, "id bigint").count()
-        session.stop()
+    code = f"from pipeline.spark import warm_up; warm_up({address!r})"
+    silent = subprocess.DEVNULL  # whatever is wrong with the server, the first notebook says it better
+    return subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdin=silent, stdout=silent, stderr=silent)
+
+
+def warm_up(address: str) -> None:
+    session = SparkSession.builder.remote(address).create()
+    session.range(0, 64, 1, 64).mapInArrow(lambda batches: batches, "id bigint").count()
+    session.stop()
 
 
 def find_port() -> int:
