@@ -1,4 +1,4 @@
-"""The notebooks are tests as well: also when they are run alone, they share one Spark, and no bar is drawn."""
+"""The notebooks are tests as well: run alone, too, they share one Spark and draw no bars."""
 
 from tests.conftest import pytest_collection_modifyitems, pytest_configure, pytest_unconfigure
 

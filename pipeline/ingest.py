@@ -29,8 +29,8 @@ PART_BYTES = 72 * 2**20  # of CSV: what one task holds in memory, and so about 7
 REPORT_EVERY = 40  # files
 
 COUNTS = (  # what a task tells of each file, in Spark's types
-    "part int, path string, crc32 bigint, data_rows bigint, rows bigint, refused bigint, first_date date, last_date date, "
-    "max_volume bigint, total_volume bigint, flagged bigint, flags array<bigint>, "
+    "part int, path string, crc32 bigint, data_rows bigint, rows bigint, refused bigint, "
+    "first_date date, last_date date, max_volume bigint, total_volume bigint, flagged bigint, flags array<bigint>, "
     "prices string, quarantine string"
 )
 
