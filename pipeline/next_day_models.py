@@ -58,8 +58,7 @@ def fit_least_squares(inputs: np.ndarray, target: np.ndarray) -> Callable[[np.nd
     """Ridge regression on standardized features; an unknown value counts as the mean. Doubles exist for CHUNK rows at
     once.
     """
-    center, scale = np.nanmean(inputs, axis=0, dtype=np.float64), np.nanstd(inputs, axis=0, dtype=np.float64)
-    scale[~(scale > 0)] = 1.0
+    center, scale = measure_columns(inputs)
 
     def standardize(asked: np.ndarray) -> np.ndarray:
         columns = np.nan_to_num((asked - center) / scale, nan=0.0)
@@ -78,6 +77,19 @@ def fit_least_squares(inputs: np.ndarray, target: np.ndarray) -> Callable[[np.nd
         return np.concatenate([standardize(chunk) @ weights for chunk in chunks])
 
     return predict
+
+
+def measure_columns(inputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation of each column's known values; 1 for the deviation of a constant. float64[k] each."""
+    count, total, square = (np.zeros(inputs.shape[1]) for _ in range(3))
+    for start in range(0, len(inputs), CHUNK):
+        chunk = inputs[start : start + CHUNK].astype(np.float64)
+        count += (~np.isnan(chunk)).sum(axis=0)
+        total += np.nansum(chunk, axis=0)
+        square += np.nansum(chunk**2, axis=0)
+    center = total / np.maximum(count, 1)
+    scale = np.sqrt(np.maximum(square / np.maximum(count, 1) - center**2, 0.0))
+    return center, np.where(scale > 1e-9, scale, 1.0)
 
 
 def boost_xgboost(inputs: np.ndarray, target: np.ndarray, device: str) -> Callable[[np.ndarray], np.ndarray]:
