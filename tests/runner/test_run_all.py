@@ -30,7 +30,7 @@ def command(*arguments) -> list[str]:
 
 def own_spark(**environment) -> dict[str, str]:
     """The environment of somebody's shell: without the test run's Spark."""
-    kept = {name: value for name, value in os.environ.items() if name != "SPARK_REMOTE"}
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("SPARK_")}
     return kept | environment
 
 
