@@ -15,7 +15,8 @@ from stat import S_ISREG
 
 from pipeline.errors import InputError, QualityError
 
-KAGGLE_DATASET = "jacksoncrow/stock-market-dataset"
+# A version by name, so that everybody reads the same files, and no network is needed once they are in kagglehub's cache.
+KAGGLE_DATASET = "jacksoncrow/stock-market-dataset/versions/2"
 SAMPLE = Path(__file__).parent.parent / "notebooks" / "sample"
 METADATA = "symbols_valid_meta.csv"
 FOLDERS = {"stocks": "stock", "etfs": "etf"}

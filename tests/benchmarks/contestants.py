@@ -15,7 +15,7 @@ from pathlib import Path
 WINDOW = 30
 TITLES = {
     "floor": "floor: pyarrow parses and writes, no Spark, nothing checked",
-    "polars": "Polars, rolling over the whole column, symbols' borders masked",
+    "polars": "Polars, file by file, then rolling over the whole column",
     "project": "the stages as one script",
     "notebooks": "run_all.py: four notebooks, naive, linear and grid trained",
     "pandas": "pandas with threads, then groupby-rolling",
