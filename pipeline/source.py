@@ -15,7 +15,7 @@ from stat import S_ISREG
 
 from pipeline.errors import InputError, QualityError
 
-# A version by name, so that everybody reads the same files, and no network is needed once they are in kagglehub's cache.
+# A version by name: everybody reads the same files, and none are asked for once they are in the cache of kagglehub.
 KAGGLE_DATASET = "jacksoncrow/stock-market-dataset/versions/2"
 SAMPLE = Path(__file__).parent.parent / "notebooks" / "sample"
 METADATA = "symbols_valid_meta.csv"

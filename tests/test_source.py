@@ -1,4 +1,4 @@
-"""Kaggle as a source: the real client, whose cache already holds the data set, so that nothing is asked of the network."""
+"""Kaggle as a source: the real client, whose cache already holds the data set, so no network is needed."""
 
 import shutil
 import subprocess
