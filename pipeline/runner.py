@@ -271,7 +271,8 @@ def describe_failure(error: BaseException, step: Step) -> tuple[int, str]:
             code,
             f"{notebook}, cell [{error.exec_count}]: a magic or an empty error ended it: see the executed notebook.",
         )
-    message = error.evalue if known else f"{error.ename}: {error.evalue}"
+    # A foreign error may carry pages of Java; its first line says what, and the executed notebook keeps the rest.
+    message = error.evalue if known else f"{error.ename}: {error.evalue.splitlines()[0][:300]}"
     return code, f"{notebook}, cell [{error.exec_count}]: {message}"
 
 
