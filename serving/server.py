@@ -1,6 +1,7 @@
 """The HTTP server: waitress, on two ports of loopback if there is a tunnel."""
 
 import socket
+import sys
 import threading
 import time
 from contextlib import suppress
@@ -11,7 +12,8 @@ from waitress.channel import HTTPChannel
 
 from serving.errors import ServingError
 
-THREADS = 8
+THREADS = 4  # an answer is all computing, so more would only wait for one another
+TURN = 0.001  # seconds a thread computes before another may: the one that reads the network must not starve behind them
 MOST_CONNECTIONS = 200
 MOST_WAITING = 64  # requests that wait for a thread; with more the server says 503
 SLOW_CLIENT = 15  # seconds without a byte
@@ -71,6 +73,7 @@ class Server:
 
     def run(self) -> None:
         """Serve until `stop`."""
+        sys.setswitchinterval(TURN)
         with suppress(OSError):  # the sockets are closed under its hands
             self._server.run()
 

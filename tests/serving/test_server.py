@@ -95,29 +95,61 @@ def test_a_client_that_trickles_is_cut_off(server, http, monkeypatch):
     assert http.get("/health").status_code == 200
 
 
-def test_too_much_load_is_refused_and_forgotten(start):
-    """Callers far beyond the threads: some are told to come back, none gets a 500, memory stays, and it ends."""
-    process, url = start()
+def call_at_once(url: str, callers: int, rows: int) -> list[bytes]:
+    """Batches of `rows` from as many connections, whose last byte is sent at the same moment. Returns the answers."""
     host, port = url.removeprefix("http://").split(":")
-    memory = psutil.Process(process.pid).memory_info().rss
-    body = json.dumps({"rows": [{"vol_moving_avg": 1, "adj_close_rolling_med": 1}] * 2_000}).encode()
+    body = json.dumps({"rows": [{"vol_moving_avg": 1, "adj_close_rolling_med": 1}] * rows}).encode()
     request = (
         b"POST /predict HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\n"
         b"Content-Length: %d\r\n\r\n" % len(body) + body
     )
-    callers = [socket.create_connection((host, int(port)), timeout=60) for _ in range(150)]
-    for caller in callers:
-        caller.sendall(request[:-1])
-    for caller in callers:  # now they all ask at the same moment
-        caller.sendall(request[-1:])
-    answers = [caller.makefile("rb").read() for caller in callers]
-    for caller in callers:
-        caller.close()
-    statuses = {answer.split()[1] for answer in answers}
+    connections = [socket.create_connection((host, int(port)), timeout=60) for _ in range(callers)]
+    for part in (request[:-1], request[-1:]):
+        for connection in connections:
+            connection.sendall(part)
+    answers = [connection.makefile("rb").read() for connection in connections]
+    for connection in connections:
+        connection.close()
+    return answers
+
+
+def test_too_much_load_is_refused_and_forgotten(start):
+    """Forty times as many callers as threads, again and again: some are told to come back, none gets a 500, memory
+    does not grow with them, and it ends.
+    """
+    process, url = start()
+    server = psutil.Process(process.pid)
+    statuses, memory = set(), []
+    for _ in range(3):
+        answers = call_at_once(url, callers=160, rows=4_000)
+        statuses |= {answer.split()[1] for answer in answers}
+        assert all(b"Retry-After: 1" in answer for answer in answers if answer.split()[1] == b"503")
+        memory.append(server.memory_info().rss)
     assert statuses == {b"200", b"503"}
-    assert all(b"Retry-After: 1" in answer for answer in answers if answer.split()[1] == b"503")
     assert httpx.get(url + QUESTION).json() == 10_580
-    assert psutil.Process(process.pid).memory_info().rss < memory + 100 * 2**20
+    assert memory[-1] < memory[0] + 30 * 2**20
+    assert memory[-1] < 250 * 2**20
+
+
+def test_an_idle_connection_is_closed(server, http, monkeypatch):
+    """Who connects and says nothing does not keep a place."""
+    monkeypatch.setattr(server._server.adj, "channel_timeout", 0.5)
+    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as idle:
+        assert idle.recv(1) == b""
+    assert http.get("/health").status_code == 200
+
+
+def test_connections_beyond_the_limit_wait_for_a_place(start):
+    """With every place taken by silent clients, the next one waits in the kernel, and is answered when one leaves."""
+    _, url = start()
+    host, port = url.removeprefix("http://").split(":")
+    silent = [socket.create_connection((host, int(port)), timeout=30) for _ in range(serving.server.MOST_CONNECTIONS)]
+    time.sleep(0.5)
+    with pytest.raises(httpx.ReadTimeout):
+        httpx.get(url + "/health", timeout=1)
+    for one in silent:
+        one.close()
+    assert httpx.get(url + "/health", timeout=30).status_code == 200
 
 
 # The public link, through a stand-in for ngrok's agent that really forwards.
