@@ -11,8 +11,10 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from pipeline.drift import tell_drift
+
 if TYPE_CHECKING:
-    from pipeline.runner import RunResult, StageResult
+    from pipeline.results import RunResult, StageResult
 
 STYLES = {"done": "green", "cached": "cyan", "failed": "bold red", "skipped": "dim", "running": "yellow"}
 
@@ -31,10 +33,10 @@ class Display:
     def warn(self, text: str) -> None:
         self.errors.print(Text(f"warning: {text}", "yellow"))
 
-    def begin_stage(self, name: str, progress: Path) -> None:
+    def begin_stage(self, stage: "StageResult", progress: Path) -> None:
         """Show a stage at work; `progress` is the file in which its notebook tells how far it is."""
         if self.console.is_terminal:
-            self.live = Live(StageLine(name, progress), console=self.console, refresh_per_second=4, transient=True)
+            self.live = Live(StageLine(stage, progress), console=self.console, refresh_per_second=4, transient=True)
             self.live.start()
 
     def end_stage(self, stage: "StageResult") -> None:
@@ -44,7 +46,7 @@ class Display:
         note = {"cached": "nothing changed", "done": f"({stage.why})"}.get(stage.state, "")
         line = Text(f"{stage.name:<10}")
         line.append(f"{stage.state:<8}", STYLES[stage.state])
-        line.append(f"{stage.seconds:>8.1f} s  " if stage.state != "cached" else " " * 12)
+        line.append(f"{stage.seconds:>8.1f} s {tell_memory(stage):>9}  " if stage.state != "cached" else " " * 22)
         line.append(note, "dim")
         self.console.print(line)
 
@@ -54,21 +56,30 @@ class Display:
             self.errors.print(Text(f"error: {result.error}", "red"))
             self.errors.print(f"details: {result.folder}", markup=False, soft_wrap=True)
         else:
+            if result.drift:
+                self.console.print(f"drift: {tell_drift(result.drift)}", markup=False, soft_wrap=True)
             self.console.print(
                 f"done in {result.seconds:.1f} s: {result.folder / 'report.html'}", markup=False, soft_wrap=True
             )
 
 
-class StageLine:
-    """One line that is drawn anew several times a second: stage, time, progress."""
+def tell_memory(stage: "StageResult") -> str:
+    """The most memory that the run's processes took together during a stage."""
+    return f"{stage.peak_bytes / 2**30:.2f} GiB" if stage.peak_bytes else ""
 
-    def __init__(self, name: str, progress: Path) -> None:
-        self.name, self.progress, self.start = name, progress, time.monotonic()
+
+class StageLine:
+    """One line that is drawn anew several times a second: stage, time, memory, progress."""
+
+    def __init__(self, stage: "StageResult", progress: Path) -> None:
+        self.stage, self.progress, self.start = stage, progress, time.monotonic()
 
     def __rich__(self) -> Table:
         seconds = time.monotonic() - self.start
         line = Table.grid(padding=(0, 1))
-        line.add_row(f"{self.name:<9}", Text("running ", STYLES["running"]), f"{seconds:>7.1f} s", self.read_progress())
+        running = Text("running ", STYLES["running"])
+        memory = f"{tell_memory(self.stage):>9}"
+        line.add_row(f"{self.stage.name:<9}", running, f"{seconds:>7.1f} s", memory, self.read_progress())
         return line
 
     def read_progress(self) -> str:

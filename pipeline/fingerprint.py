@@ -33,8 +33,8 @@ def read_state(run_dir: Path) -> dict[str, Any]:
         return {}
 
 
-def record_stage(run_dir: Path, step: Step, inputs: dict[str, str], stamp: str | None) -> None:
-    """Remember that a stage has just been done: with which inputs, and what became current."""
+def record_stage(run_dir: Path, step: Step, inputs: dict[str, str], stamp: str | None, run: str) -> None:
+    """Remember that a stage has just been done: by which run, with which inputs, and what became current."""
     state = read_state(run_dir)
     state[step.stage.name] = {
         "fingerprint": fingerprint_step(step, inputs),
@@ -42,8 +42,14 @@ def record_stage(run_dir: Path, step: Step, inputs: dict[str, str], stamp: str |
         "parts": list_parts(step, inputs),
         "outputs": read_pointers(run_dir, step.stage.writes),
         "source_stamp": stamp,
+        "run": run,
     }
     write_atomically(run_dir / STATE, json.dumps(state, indent=1) + "\n")
+
+
+def find_run(run_dir: Path, step: Step) -> str | None:
+    """The name of the run that did a stage last."""
+    return read_state(run_dir).get(step.stage.name, {}).get("run")
 
 
 def explain(run_dir: Path, step: Step, inputs: dict[str, str]) -> str | None:
