@@ -5,9 +5,11 @@ import os
 import platform
 import re
 from contextlib import suppress
+from html import escape
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
@@ -15,9 +17,9 @@ from pipeline.contract import REASONS
 from pipeline.errors import InputError
 from pipeline.fingerprint import read_libraries
 from pipeline.stages import STAGES
-from pipeline.store import Version, current_version
+from pipeline.store import Version, current_version, hash_code
 
-SECRET_NAME = re.compile(r"TOKEN|SECRET|PASSWORD|PASSWD|API_?KEY|CREDENTIAL", re.IGNORECASE)
+SECRET_NAME = re.compile(r"TOKEN|SECRET|PASSWORD|PASSWD|API_?KEY|CREDENTIAL|_KEY$", re.IGNORECASE)
 
 
 def gather_facts(run_dir: Path) -> dict[str, Any]:
@@ -27,7 +29,12 @@ def gather_facts(run_dir: Path) -> dict[str, Any]:
     versions = find_versions(run_dir)
     facts: dict[str, Any] = {
         "datasets": {name: describe_version(version) for name, version in versions.items()},
-        "versions": {"python": platform.python_version(), **read_libraries()},
+        "versions": {
+            "this project's code": hash_code(),
+            "python": platform.python_version(),
+            **read_libraries(),
+            "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, {describe_memory()}",
+        },
     }
     if {"symbols", "quarantine", "prices"} <= versions.keys():
         facts["ledger"] = read_ledger(versions)
@@ -62,17 +69,22 @@ def read_ledger(versions: dict[str, Version]) -> dict[str, Any]:
     """Rows read, published and refused; refused ones by reason. The parts are read by pyarrow: there is no Spark any
     more.
     """
-    symbols = pq.read_table(versions["symbols"].files, columns=["data_rows", "rows", "refused"])
-    sums = {name: pc.sum(symbols[name]).as_py() or 0 for name in symbols.column_names}
+    symbols = pq.read_table(
+        versions["symbols"].files, columns=["data_rows", "rows", "refused", "first_date", "last_date"]
+    )
+    sums = {name: pc.sum(symbols[name]).as_py() or 0 for name in ("data_rows", "rows", "refused")}
+    first, last = pc.min(symbols["first_date"]).as_py(), pc.max(symbols["last_date"]).as_py()
     reasons = {}
     if versions["quarantine"].rows:
         refused = pq.read_table(versions["quarantine"].files, columns=["reason", "rows"])
-        counted = refused.group_by("reason").aggregate([("rows", "sum")]).to_pylist()
-        reasons = {REASONS.get(one["reason"], one["reason"]): one["rows_sum"] for one in counted}
+        sorts = refused.group_by("reason").aggregate([("rows", "sum")]).to_pylist()
+        reasons = {REASONS.get(one["reason"], one["reason"]): one["rows_sum"] for one in sorts}
     refused_rows = sum(reasons.values())
     published = versions["prices"].rows
     return {
         "files": symbols.num_rows,
+        "first_date": first and first.isoformat(),
+        "last_date": last and last.isoformat(),
         "read": published + refused_rows,
         "published": published,
         "refused": refused_rows,
@@ -81,9 +93,22 @@ def read_ledger(versions: dict[str, Version]) -> dict[str, Any]:
     }
 
 
+def describe_memory() -> str:
+    return f"{psutil.virtual_memory().total / 2**30:.0f} GiB"
+
+
+def scrub_folder(folder: Path) -> None:
+    """Take the value of every secret that the environment holds out of all files of a run, whoever wrote it there."""
+    for path in sorted(folder.iterdir()):
+        text = path.read_text(errors="surrogateescape")
+        if (clean := scrub(text)) != text:
+            path.write_text(clean, errors="surrogateescape")
+
+
 def scrub(text: str) -> str:
-    """The text without the value of any secret that the environment holds."""
-    secrets = [value for name, value in os.environ.items() if SECRET_NAME.search(name) and len(value) >= 8]
-    for secret in sorted(secrets, key=len, reverse=True):
-        text = text.replace(secret, "***")
+    """The text without the value of any secret, as it is or as HTML and JSON write it."""
+    secrets = {value for name, value in os.environ.items() if SECRET_NAME.search(name) and len(value) >= 8}
+    forms = {form for value in secrets for form in (value, escape(value), json.dumps(value)[1:-1])}
+    for form in sorted(forms, key=len, reverse=True):
+        text = text.replace(form, "***")
     return text

@@ -30,8 +30,8 @@ def draw_lineage(run: dict[str, Any]) -> str:
     if not datasets:
         return ""
     labels = {name: (facts["version"][:8], f"{facts['rows']:,} rows") for name, facts in datasets.items()}
-    if "prices" in datasets:
-        labels["files"] = (datasets["prices"]["inputs"].get("source", "")[:8], "CSV files")
+    if "prices" in datasets and "ledger" in run:
+        labels["files"] = (datasets["prices"]["inputs"].get("source", "")[:8], f"{run['ledger']['files']:,} CSV files")
     if "model" in datasets:
         champion = run.get("metrics", {}).get("same_day", {}).get("champion", "")
         labels["model"] = (datasets["model"]["version"][:8], champion)

@@ -3,11 +3,13 @@
 from html import escape
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
-import nbformat
-
-from pipeline.facts import scrub
+from pipeline.contract import FLAGS
+from pipeline.drift import MODERATE, STRONG
 from pipeline.lineage import draw_lineage
+from pipeline.pages import find_notebook, list_pictures, render_notebooks
+from pipeline.verdicts import TASKS
 
 STYLE = """
 :root{--ink:#1c2733;--soft:#5b6b7b;--line:#d9e0e7;--good:#12715b;--bad:#b3261e;--bar:#3b6ea8}
@@ -18,8 +20,13 @@ td,th{padding:.25rem .75rem .25rem 0;border-bottom:1px solid var(--line);vertica
 td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}
 .verdict{font-weight:700}.good{color:var(--good)}.bad{color:var(--bad)}.soft{color:var(--soft)}
 .bar{display:inline-block;height:.7em;background:var(--bar);border-radius:2px}
-svg{max-width:100%;height:auto} code{font-size:.9em}
-@media print{body{margin:0;max-width:none;font-size:11pt}h2{break-after:avoid}table,svg{break-inside:avoid}}
+svg,img{max-width:100%;height:auto}
+.verdicts{list-style:none;padding:0}.verdicts b{display:inline-block;width:2.75rem}.verdicts span{color:var(--ink)}
+.gallery{display:grid;grid-template-columns:1fr 1fr;gap:1rem}
+figure{margin:0}figure img{max-height:18rem}figcaption{color:var(--soft);font-size:.85rem}
+@media(max-width:40rem){.gallery{grid-template-columns:1fr}section{overflow-x:auto}}
+@media print{body{margin:0;max-width:none;font-size:11pt;print-color-adjust:exact}a{color:inherit;text-decoration:none}
+h2{break-after:avoid}tr,svg,figure,li{break-inside:avoid}}
 """
 
 
@@ -27,56 +34,88 @@ def write_report(run: dict[str, Any], previous: dict[str, Any] | None, folder: P
     """Write report.html into the run's folder, and its executed notebooks as HTML beside it.
 
     run, previous: what run.json holds of this run and of the last one that went well. Every text is escaped: names
-    come from the input. Secrets of the environment are taken out.
+    come from the input.
     """
-    pages = render_notebooks(folder)
+    render_notebooks(folder)
     sections = [
         title(run),
-        section("Stages", stages_table(run["stages"], pages)),
+        section("Whether to believe it", verdict_list(run["verdicts"])),
+        section("Stages", stages_table(run["stages"], folder)),
         section("Where everything comes from", draw_lineage(run)),
         section("Every row accounted for", ledger_table(run)),
-        section("Suspicious rows, published but kept out of training", count_table(run.get("flags", {}), "rule")),
-        *(section(heading, models_table(run, previous, task)) for task, heading in TASKS.items()),
+        section("Suspicious rows, published but kept out of training", flags_table(run)),
+        section("Drift since the model before", drift_table(run)),
+        *(
+            section(f"{heading}: error of each model", models_table(run, previous, task))
+            for task, heading in TASKS.items()
+        ),
+        section("Pictures", gallery(run["stages"], folder)),
         section("Parameters", count_table(run["parameters"], "parameter")),
-        section("Versions", count_table(run.get("versions", {}), "library")),
+        section("Versions", count_table(run.get("versions", {}), "of")),
     ]
     body = "\n".join(filter(None, sections))
     page = f'<!doctype html><html lang="en"><meta charset="utf-8"><title>Run {escape(run["started"])}</title>'
     page += f'<meta name="viewport" content="width=device-width"><style>{STYLE}</style><body>{body}</body></html>'
     path = folder / "report.html"
-    path.write_text(scrub(page))
+    path.write_text(page)
     return path
-
-
-TASKS = {
-    "same_day": "Volume of the day: error of each model",
-    "next_day": "Volume of the next day: error of each model",
-}
 
 
 def title(run: dict[str, Any]) -> str:
     good = run["exit_code"] == 0
     verdict = "The run went well." if good else f"The run failed with exit code {run['exit_code']}."
     error = f'<p class="bad">{escape(run["error"])}</p>' if run["error"] else ""
+    if not good and run.get("datasets"):
+        error += "<p>The run folder keeps what earlier runs published; that is what the rest of this page shows.</p>"
     begun = f'<p class="soft">Started {escape(run["started"])}, took {run["seconds"]:,.1f} s.</p>'
     return f'<h1>Run report</h1><p class="verdict {"good" if good else "bad"}">{verdict}</p>{error}{begun}'
+
+
+def verdict_list(verdicts: list[dict[str, Any]]) -> str:
+    items = (
+        f'<li class="{"good" if one["kept"] else "bad"}"><b>{"ok" if one["kept"] else "look"}</b> '
+        f"<span>{escape(one['what'])}</span></li>"
+        for one in verdicts
+    )
+    return f'<ul class="verdicts">{"".join(items)}</ul>' if verdicts else ""
 
 
 def section(heading: str, content: str) -> str:
     return f"<section><h2>{heading}</h2>{content}</section>" if content else ""
 
 
-def stages_table(stages: list[dict[str, Any]], pages: dict[str, str]) -> str:
+def stages_table(stages: list[dict[str, Any]], folder: Path) -> str:
     longest = max((stage["seconds"] for stage in stages), default=0) or 1
     rows = []
     for stage in stages:
-        page = next((name for stem, name in pages.items() if stem.endswith(stage["name"])), None)
-        name = f'<a href="{escape(page)}">{escape(stage["name"])}</a>' if page else escape(stage["name"])
+        name, home = escape(stage["name"]), find_home(stage, folder)
+        if notebook := find_notebook(home, stage["name"]):
+            place = "" if home == folder else f"../{home.name}/"
+            name = f'<a href="{escape(quote(place + notebook.with_suffix(".html").name))}">{name}</a>'
         bar = f'<span class="bar" style="width:{stage["seconds"] / longest * 8:.2f}rem"></span>'
         memory = f"{stage['peak_bytes'] / 2**30:.2f}" if stage["peak_bytes"] else ""
-        why = stage["error"] or stage["why"] or ("nothing changed" if stage["state"] == "cached" else "")
+        why = stage["error"] or stage["why"] or ""
+        if stage["state"] == "cached":
+            why = f"nothing changed since run {stage['run']}"
         rows.append([name, stage["state"], f"{stage['seconds']:,.1f}", bar, memory, escape(why)])
     return table(["stage", "state", "#seconds", "", "#peak GiB", "why"], rows)
+
+
+def find_home(stage: dict[str, Any], folder: Path) -> Path:
+    """The folder of the run that executed a stage's notebook: this one, or for a cached stage an earlier one."""
+    return folder.parent / stage["run"] if stage["run"] else folder
+
+
+def gallery(stages: list[dict[str, Any]], folder: Path) -> str:
+    """The plots of all executed notebooks, inside the page."""
+    figures = []
+    for stage in stages:
+        if notebook := find_notebook(find_home(stage, folder), stage["name"]):
+            for picture in list_pictures(notebook, stage["name"]):
+                caption = escape(f"{picture.stage}: {picture.heading}")
+                image = f'<img alt="{caption}" src="data:image/png;base64,{escape(picture.png)}">'
+                figures.append(f"<figure>{image}<figcaption>{caption}</figcaption></figure>")
+    return f'<div class="gallery">{"".join(figures)}</div>' if figures else ""
 
 
 def ledger_table(run: dict[str, Any]) -> str:
@@ -85,8 +124,37 @@ def ledger_table(run: dict[str, Any]) -> str:
         return ""
     rows = [[f"read, in {ledger['files']:,} files", f"{ledger['read']:,}"], ["published", f"{ledger['published']:,}"]]
     rows += [[f"refused: {escape(reason)}", f"{count:,}"] for reason, count in ledger["reasons"].items()]
-    verdict = "The ledger balances." if ledger["balances"] else "THE LEDGER DOES NOT BALANCE."
-    return table(["rows", "#count"], rows) + f'<p class="{"good" if ledger["balances"] else "bad"}">{verdict}</p>'
+    days = f"Days from {ledger['first_date']} to {ledger['last_date']}." if ledger["first_date"] else ""
+    return table(["rows", "#count"], rows) + f'<p class="soft">{days}</p>'
+
+
+def flags_table(run: dict[str, Any]) -> str:
+    published = run.get("ledger", {}).get("published") or 1
+    rows = [
+        [escape(FLAGS[name].meaning if name in FLAGS else name), f"{count:,}", f"{count / published:.2%}"]
+        for name, count in run.get("flags", {}).items()
+    ]
+    return table(["rule", "#rows", "#share"], rows) if rows else ""
+
+
+def drift_table(run: dict[str, Any]) -> str:
+    drift = run.get("drift")
+    if not drift:
+        return ""
+    rows = []
+    for row in drift["measures"]:
+        form = "{:.2%}" if row["what"].startswith("share") else "{:,.0f}" if row["then"] >= 1000 else "{:.3g}"
+        kind = "good" if row["shift"] == "none" else "bad"
+        shift = f'<span class="{kind}">{escape(row["shift"])}</span>'
+        rows.append(
+            [escape(row["what"]), form.format(row["then"]), form.format(row["now"]), f"{row['psi']:.3f}", shift]
+        )
+    note = (
+        f"Compared with the data of model {escape(drift['model'][:8])}: medians or shares, and the population "
+        f"stability index over the tenths of the older data; from {MODERATE} on a shift is moderate, from {STRONG} on "
+        "strong."
+    )
+    return table(["what", "#then", "#now", "#index", "shift"], rows) + f'<p class="soft">{note}</p>'
 
 
 def models_table(run: dict[str, Any], previous: dict[str, Any] | None, task: str) -> str:
@@ -129,16 +197,3 @@ def table(headings: list[str], rows: list[list[str]]) -> str:
         for row in rows
     )
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-
-
-def render_notebooks(folder: Path) -> dict[str, str]:
-    """The executed notebooks as HTML beside them: stem -> file name."""
-    from nbconvert import HTMLExporter  # a second to import, after the work is done
-
-    exporter = HTMLExporter(embed_images=True)
-    pages = {}
-    for path in sorted(folder.glob("*.ipynb")):
-        page, _ = exporter.from_notebook_node(nbformat.read(path, as_version=4))
-        path.with_suffix(".html").write_text(scrub(page))
-        pages[path.stem] = f"{path.stem}.html"
-    return pages

@@ -7,10 +7,11 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pipeline.facts import gather_facts, scrub
+from pipeline.facts import gather_facts, scrub_folder
 from pipeline.fingerprint import read_state
 from pipeline.report import write_report
 from pipeline.store import write_atomically
+from pipeline.verdicts import judge
 
 
 @dataclass
@@ -45,13 +46,15 @@ class RunResult:
     def write(self, facts: dict[str, Any] | None = None) -> dict[str, Any]:
         """Write run.json, with what else is known of the run. Returns what it holds."""
         run = asdict(self) | {"folder": self.folder.name} | (facts or {})
-        write_atomically(self.folder / "run.json", scrub(json.dumps(run, indent=1)) + "\n")
+        run["verdicts"] = judge(run)
+        write_atomically(self.folder / "run.json", json.dumps(run, indent=1) + "\n")
         return run
 
     def write_all(self, run_dir: Path) -> None:
-        """Write run.json for machines and report.html for people."""
+        """Write run.json for machines and report.html for people, and take secrets out of all records of the run."""
         previous = find_previous(self.folder)
         write_report(self.write(gather_facts(run_dir)), previous, self.folder)
+        scrub_folder(self.folder)
 
 
 def find_previous(folder: Path) -> dict | None:
