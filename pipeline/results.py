@@ -67,6 +67,13 @@ def find_previous(folder: Path) -> dict | None:
     return None
 
 
+def clear_records(run_dir: Path) -> None:
+    """Remove what killed runs left half-written beside the datasets. Only for the holder of the run folder."""
+    for pattern in (".stages.json-*", "profiles/.*", "runs/*/.*", "runs/*/*.progress"):
+        for path in run_dir.glob(pattern):
+            path.unlink()
+
+
 def prune_runs(run_dir: Path, keep: int) -> None:
     """Remove the records of all but the `keep` newest runs, and never of one that made what is current."""
     used = {stage.get("run") for stage in read_state(run_dir).values()}

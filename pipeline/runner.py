@@ -28,7 +28,7 @@ from pipeline.lock import hold_run
 from pipeline.plan import Plan, Step, escape
 from pipeline.processes import FOLDER_VARIABLE, end_children, end_orphans, measure_memory
 from pipeline.progress import FILE_VARIABLE
-from pipeline.results import RunResult, StageResult, prune_runs
+from pipeline.results import RunResult, StageResult, clear_records, prune_runs
 from pipeline.spark import ROOT, connect_server, start_warm_up
 from pipeline.store import clear_leftovers, prune_versions
 
@@ -45,6 +45,7 @@ def run_plan(plan: Plan, display: Display, fresh: bool = False) -> RunResult:
         try:
             end_orphans(plan.run_dir)
             clear_leftovers(plan.run_dir)
+            clear_records(plan.run_dir)
             reference = read_reference(plan.run_dir)
             run_steps(plan, result, display, fresh)
             result.drift = find_drift(plan.run_dir, reference)

@@ -34,10 +34,7 @@ def judge_lineage(run: dict[str, Any]) -> Iterator[Verdict]:
     for made, of in MADE_OF:
         if made in datasets and of in datasets:
             same = datasets[made]["inputs"].get(of) == datasets[of]["version"]
-            yield say(
-                same,
-                f"The current {made} {'was' if made == 'model' else 'were'}{'' if same else ' not'} made of the current {of}.",
-            )
+            yield say(same, f"The dataset {made} was {'' if same else 'NOT '}made of the current {of}.")
 
 
 def judge_models(run: dict[str, Any]) -> Iterator[Verdict]:

@@ -1,0 +1,225 @@
+"""SIGKILL at random instants, each time followed by plain work: python -m tests.faults.kills publish|runs [COUNT]
+
+publish kills a process that publishes without a pause, under the eyes of a reader. runs kills whole runs of run_all.py
+on 60 files. --seed repeats what a failure printed; --keep FOLDER leaves everything there.
+"""
+
+import argparse
+import hashlib
+import json
+import multiprocessing
+import os
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+
+import psutil
+import pyarrow as pa
+
+from pipeline.lock import hold_run
+from pipeline.parts import keep_attempts, write_attempt
+from pipeline.processes import FOLDER_VARIABLE
+from pipeline.source import METADATA, SAMPLE
+from pipeline.store import clear_leftovers, current_version, open_draft, prune_versions
+
+ROOT = Path(__file__).parents[2]
+SYMBOLS = 60
+KEEP = 3
+SCHEMA = pa.schema([pa.field("n", pa.int64())])
+FORK = multiprocessing.get_context("fork")  # a child of a process that has imported everything begins at once
+FAST = ("-p", "MODELS", "naive,grid", "-p", "NEXT_DAY", "false")  # what is killed is the run, not the training
+
+
+def publish(run_dir: Path, length: int) -> None:
+    """Publish a version of two parts."""
+    draft = open_draft(run_dir, "prices")
+    tables = [pa.table({"n": range(start, start + length)}, schema=SCHEMA) for start in (0, length)]
+    parts = keep_attempts(draft.path, [write_attempt(table, draft.path) for table in tables])
+    draft.publish(parts, schema=SCHEMA, parameters={}, inputs={})
+
+
+def publish_forever(run_dir: Path) -> None:
+    length = 0
+    while True:
+        length += 1
+        publish(run_dir, length)
+
+
+def read_forever(run_dir: Path, failures) -> None:
+    """Read the current version over and over, and tell of the first one that is not whole."""
+    while True:
+        try:
+            version = current_version(run_dir, "prices")
+            for file in version.manifest["files"]:
+                assert hash_file(version.path / file["name"]) == file["sha256"], version.path
+        except Exception as error:
+            failures.put(repr(error))
+            return
+
+
+def kill_publishers(count: int, seed: int, home: Path) -> Counter:
+    """Kill `count` processes while they publish. Returns how often which kinds of leftover were found.
+
+    Raises AssertionError if a reader ever saw anything but a whole version, or if plain work afterwards does not end
+    in the same bytes as undisturbed, or leaves anything over.
+    """
+    chance, found = random.Random(seed), Counter()
+    run_dir, undisturbed = home / "killed", home / "undisturbed"
+    for folder in (run_dir, undisturbed):
+        publish(folder, 1000)
+    failures = FORK.Queue()
+    reader = FORK.Process(target=read_forever, args=(run_dir, failures))
+    reader.start()
+    try:
+        for number in range(count):
+            victim = FORK.Process(target=publish_forever, args=(run_dir,))
+            victim.start()
+            time.sleep(chance.uniform(0, 0.15))
+            victim.kill()
+            victim.join()
+            where = f"seed {seed}, kill {number + 1}"
+            with hold_run(run_dir):
+                left = clear_leftovers(run_dir)
+                found.update({describe_leftover(path) for path in left} or {"nothing"})
+                publish(run_dir, 1000)
+                prune_versions(run_dir, KEEP)
+            assert hash_current(run_dir, ("prices",)) == hash_current(undisturbed, ("prices",)), where
+            assert not list_strays(run_dir), f"{where}: {list_strays(run_dir)}"
+            assert failures.empty(), f"{where}: {failures.get()}"
+            assert reader.is_alive(), where
+    finally:
+        reader.kill()
+        reader.join()
+    return found
+
+
+def describe_leftover(path: Path) -> str:
+    if path.name.startswith(".draft"):
+        return "a draft with a manifest" if (path / "manifest.json").exists() else "a draft"
+    return "a pointer beside CURRENT" if path.name.startswith(".CURRENT") else "a version that never became current"
+
+
+def kill_runs(count: int, seed: int, home: Path) -> None:
+    """Kill `count` runs of run_all.py on 60 files, each followed by a plain run into the same folder.
+
+    Raises AssertionError unless each plain run ends in the same bytes as an undisturbed one and leaves nothing over.
+    """
+    chance = random.Random(seed)
+    corpus = make_corpus(home / "corpus")
+    start = time.monotonic()
+    assert run(home / "undisturbed", corpus).wait() == 0
+    seconds = time.monotonic() - start
+    expected = hash_run(home / "undisturbed")
+    for number in range(count):
+        run_dir = home / f"killed-{number}"
+        delay = chance.uniform(0, seconds)
+        where = f"seed {seed}, kill {number + 1} after {delay:.1f} of {seconds:.1f} s"
+        victim = run(run_dir, corpus)
+        time.sleep(delay)
+        family = psutil.Process(victim.pid).children(recursive=True) if victim.poll() is None else []
+        victim.kill()
+        victim.wait()
+        assert run(run_dir, corpus).wait() == 0, where
+        _, alive = psutil.wait_procs(family, timeout=20)
+        assert not alive, f"{where}: {alive} outlived the killed run and the one after it"
+        assert not list_processes(run_dir), f"{where}: {list_processes(run_dir)}"
+        assert hash_run(run_dir) == expected, where
+        assert not list_strays(run_dir), f"{where}: {list_strays(run_dir)}"
+        with hold_run(run_dir):  # no lock is left
+            pass
+        shutil.rmtree(run_dir)
+        print(f"as expected: {where}", flush=True)
+
+
+def make_corpus(folder: Path) -> Path:
+    """60 symbols: of the real files that MARKET_SAMPLE names, or cut from those that the project carries."""
+    source = Path(os.environ.get("MARKET_SAMPLE", SAMPLE))
+    files = sorted(source.glob("*/*.csv"))
+    (folder / "stocks").mkdir(parents=True)
+    shutil.copy(source / METADATA, folder)
+    if len(files) >= SYMBOLS:
+        for path in files[:: len(files) // SYMBOLS][:SYMBOLS]:
+            shutil.copy(path, folder / "stocks")
+        return folder
+    pieces = -(-SYMBOLS // len(files))
+    for number in range(SYMBOLS):
+        path, piece = files[number % len(files)], number // len(files)
+        header, *lines = path.read_text().splitlines()
+        text = "\n".join([header, *lines[piece::pieces]]) + "\n"
+        (folder / "stocks" / f"{path.stem}-{piece}.csv").write_text(text)
+    return folder
+
+
+def run(run_dir: Path, corpus: Path) -> subprocess.Popen:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("SPARK_")}
+    command = [sys.executable, "run_all.py", "--quiet", "--run-dir", str(run_dir), *FAST]
+    command += ["-p", "SOURCE", "folder", "-p", "DATA_DIR", str(corpus)]
+    return subprocess.Popen(command, cwd=ROOT, env=kept, start_new_session=True)
+
+
+def hash_run(run_dir: Path) -> dict[str, str]:
+    """Checksums of every file of the current datasets, and of the model's answers; its metrics hold times."""
+    found = hash_current(run_dir, ("prices", "symbols", "quarantine", "features"))
+    return found | {"model.json": hash_file(current_version(run_dir, "model").path / "model.json")}
+
+
+def hash_current(run_dir: Path, datasets: tuple[str, ...]) -> dict[str, str]:
+    folders = [current_version(run_dir, dataset).path for dataset in datasets]
+    return {f"{one.parent.name}/{path.name}": hash_file(path) for one in folders for path in sorted(one.iterdir())}
+
+
+def hash_file(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def list_strays(run_dir: Path) -> list[Path]:
+    """Whatever is in a run folder that a plain run would not have left there."""
+    known = {".lock", ".publish.lock"}
+    strays = [path for path in run_dir.rglob(".*") if path.name not in known and path.suffix != ".crc"]
+    strays += [*run_dir.glob("*/*-progress"), *run_dir.glob("runs/*/*.progress")]
+    for pointer in run_dir.glob("*/CURRENT"):
+        versions = [path for path in pointer.parent.iterdir() if path != pointer and not path.name.startswith(".")]
+        strays += [path for path in versions if not (path / "manifest.json").exists()]
+        strays += sorted(versions)[:-KEEP]
+        for path in versions:
+            listed = {file["name"] for file in json.loads((path / "manifest.json").read_text())["files"]}
+            strays += [file for file in path.iterdir() if file.name not in listed | {"manifest.json"}]
+    return strays
+
+
+def list_processes(run_dir: Path) -> list[psutil.Process]:
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get(FOLDER_VARIABLE) == str(run_dir):
+                found.append(process)
+        except psutil.Error:
+            continue
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="SIGKILL at random instants, each time followed by plain work.")
+    parser.add_argument("what", choices=("publish", "runs"))
+    parser.add_argument("count", type=int, nargs="?", default=10)
+    parser.add_argument("--seed", type=int, default=random.randrange(10**6))
+    parser.add_argument("--keep", type=Path, metavar="FOLDER", help="work in this folder and leave it")
+    options = parser.parse_args()
+    print(f"seed {options.seed}")
+    with tempfile.TemporaryDirectory() as folder:
+        home = (options.keep or Path(folder)).resolve()
+        if options.what == "publish":
+            found = kill_publishers(options.count, options.seed, home)
+            print("left over, and cleared:", ", ".join(f"{kind} {times}" for kind, times in found.most_common()))
+        else:
+            kill_runs(options.count, options.seed, home)
+    print(f"{options.count} kills, all as expected")
+
+
+if __name__ == "__main__":
+    main()
