@@ -54,7 +54,9 @@ class Display:
         """The verdict, and on failure one line on standard error that says what to do."""
         if result.error:
             self.errors.print(Text(f"error: {result.error}", "red"))
-            self.errors.print(f"details: {result.folder}", markup=False, soft_wrap=True)
+            report = result.folder / "report.html"
+            details = report if report.exists() else result.folder  # a full disk takes no report
+            self.errors.print(f"details: {details}", markup=False, soft_wrap=True)
         else:
             if result.drift:
                 self.console.print(f"drift: {tell_drift(result.drift)}", markup=False, soft_wrap=True)
@@ -86,7 +88,7 @@ class StageLine:
         """The last line that the notebook wrote, for a person: 5,120/8,049 files, 17,900,000 rows, 1.6 M rows/s, 7 s
         left.
         """
-        with suppress(OSError, ValueError, IndexError, KeyError):
+        with suppress(OSError, ValueError, IndexError, KeyError, ZeroDivisionError):
             last = json.loads(self.progress.read_text().splitlines()[-1])
             done, total, seconds = last["done"], last["total"], last["seconds"]
             if not done or done == total:

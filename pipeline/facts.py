@@ -83,6 +83,7 @@ def read_ledger(versions: dict[str, Version]) -> dict[str, Any]:
     published = versions["prices"].rows
     return {
         "files": symbols.num_rows,
+        "nameless": symbols["Security Name"].null_count,
         "first_date": first and first.isoformat(),
         "last_date": last and last.isoformat(),
         "read": published + refused_rows,

@@ -31,6 +31,10 @@ class StageFailed(Exception):
     """A notebook did not run to its end. args: the exit code and one line that says what happened."""
 
 
+class StageEndedEarly(Exception):
+    """A cell ended the kernel without any error, so the cells after it never ran."""
+
+
 def describe_end(error: BaseException, run_dir: Path) -> tuple[int, str]:
     """Exit code, and one line for the terminal, of a run that an error ended."""
     match error:
@@ -61,6 +65,11 @@ def describe_failure(error: BaseException, step: Step) -> tuple[int, str]:
         return (
             NOTEBOOK_FAILED,
             f"{notebook}: its kernel died, probably for want of memory. Run again with fewer cores (SPARK_MASTER).",
+        )
+    if isinstance(error, StageEndedEarly):
+        return (
+            NOTEBOOK_FAILED,
+            f"{notebook}: a cell ended the kernel before the last cell ran; see the executed notebook.",
         )
     if not isinstance(error, PapermillExecutionError):
         return NOTEBOOK_FAILED, f"{notebook}: {type(error).__name__}: {error}"

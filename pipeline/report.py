@@ -124,7 +124,8 @@ def ledger_table(run: dict[str, Any]) -> str:
         return ""
     rows = [[f"read, in {ledger['files']:,} files", f"{ledger['read']:,}"], ["published", f"{ledger['published']:,}"]]
     rows += [[f"refused: {escape(reason)}", f"{count:,}"] for reason, count in ledger["reasons"].items()]
-    days = f"Days from {ledger['first_date']} to {ledger['last_date']}." if ledger["first_date"] else ""
+    days = f"{ledger['nameless']:,} files have no name in the metadata. " if ledger["nameless"] else ""
+    days += f"Days from {ledger['first_date']} to {ledger['last_date']}." if ledger["first_date"] else ""
     return table(["rows", "#count"], rows) + f'<p class="soft">{days}</p>'
 
 

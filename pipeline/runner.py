@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-import threading
 import time
 import traceback
 from collections.abc import Iterator
@@ -11,10 +10,9 @@ from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-import papermill
-
 from pipeline.display import Display
 from pipeline.drift import find_drift, prune_profiles, read_reference
+from pipeline.execution import LOG, execute, log_words
 from pipeline.failures import (
     Interrupted,
     StageFailed,
@@ -25,8 +23,8 @@ from pipeline.failures import (
 )
 from pipeline.fingerprint import explain, find_inputs, find_run, open_step_source, record_stage
 from pipeline.lock import hold_run
-from pipeline.plan import Plan, Step, escape
-from pipeline.processes import FOLDER_VARIABLE, end_children, end_orphans, measure_memory
+from pipeline.plan import Plan, Step
+from pipeline.processes import FOLDER_VARIABLE, end_children, end_orphans
 from pipeline.progress import FILE_VARIABLE
 from pipeline.results import RunResult, StageResult, clear_records, prune_runs
 from pipeline.spark import ROOT, connect_server, start_warm_up
@@ -41,6 +39,7 @@ def run_plan(plan: Plan, display: Display, fresh: bool = False) -> RunResult:
     with hold_run(plan.run_dir), catch_signals():
         os.environ[FOLDER_VARIABLE] = str(plan.run_dir)
         result = begin_run(plan)
+        log_words(result.folder)
         clock = time.monotonic()
         try:
             end_orphans(plan.run_dir)
@@ -86,7 +85,7 @@ def finish_run(plan: Plan, result: RunResult, display: Display) -> None:
 
 
 def log(error: BaseException, result: RunResult) -> None:
-    with suppress(OSError), (result.folder / "run.log").open("a") as file:  # a full disk takes no log
+    with suppress(OSError), (result.folder / LOG).open("a") as file:  # a full disk takes no log
         traceback.print_exception(error, file=file)
 
 
@@ -152,7 +151,7 @@ def run_step(plan: Plan, step: Step, outcome: StageResult, result: RunResult, di
     clock = time.monotonic()
     outcome.state = "failed"
     try:
-        execute(step, result.folder / step.stage.notebook, plan["CELL_TIMEOUT"], outcome)
+        execute(step, result.folder, plan["CELL_TIMEOUT"], outcome)
         outcome.state = "done"
     except Exception as error:
         code, outcome.error = describe_failure(error, step)
@@ -161,33 +160,3 @@ def run_step(plan: Plan, step: Step, outcome: StageResult, result: RunResult, di
         progress.unlink(missing_ok=True)
         outcome.seconds = round(time.monotonic() - clock, 2)
         display.end_stage(outcome)
-
-
-def execute(step: Step, output: Path, timeout: int, outcome: StageResult) -> None:
-    """Run a notebook by papermill in a thread, so that this thread hears signals. The executed notebook is kept in
-    any case.
-    """
-    failure: list[BaseException] = []
-
-    def work() -> None:
-        try:
-            papermill.execute_notebook(
-                escape(step.notebook),
-                escape(output),
-                dict(step.parameters),
-                cwd=str(step.notebook.parent),
-                kernel_name="python3",
-                progress_bar=False,
-                execution_timeout=timeout,
-                extra_arguments=["--log-level=ERROR"],  # the kernel talks over loopback, and warns of it
-            )
-        except BaseException as error:
-            failure.append(error)
-
-    thread = threading.Thread(target=work, daemon=True)
-    thread.start()
-    while thread.is_alive():
-        thread.join(0.5)
-        outcome.peak_bytes = max(outcome.peak_bytes, measure_memory())
-    if failure:
-        raise failure[0]

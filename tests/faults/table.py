@@ -14,10 +14,12 @@ class Fault:
 
 CSV, INGEST, STORE = "tests/test_market_csv.py", "tests/test_ingest.py", "tests/test_store.py"
 RUN, RUN_FAULTS = "tests/runner/test_run_all.py", "tests/faults/test_run_faults.py"
+CACHE, KILLS = "tests/faults/test_cache.py", "tests/faults/test_kills.py"
+REPORT = "tests/runner/test_report.py"
 API, SERVER, BUNDLE = "tests/serving/test_api.py", "tests/serving/test_server.py", "tests/serving/test_bundle.py"
 
 FAULTS = {
-    1: Fault("no data", "3, path named", (f"{RUN}::test_a_missing_folder_is_named",)),
+    1: Fault("no data", "3, path named", (f"{RUN}::test_a_folder_without_prices_is_named",)),
     2: Fault("metadata unusable", "3, columns named", (f"{INGEST}::test_delivery_that_cannot_be_used_is_named",)),
     3: Fault("header reordered, BOM, CRLF", "read by name", (f"{CSV}::test_header_is_read_by_name",)),
     4: Fault("no usable header", "file refused", (f"{CSV}::test_file_without_a_usable_header_is_refused_whole",)),
@@ -38,7 +40,11 @@ FAULTS = {
     ),
     9: Fault("suspicious prices", "published, flagged", (f"{INGEST}::test_suspicious_rows_are_published_and_counted",)),
     10: Fault("odd symbols", "exact", (f"{INGEST}::test_symbols_and_names_come_through_exactly",)),
-    11: Fault("no metadata", "null name", (f"{INGEST}::test_symbols_and_names_come_through_exactly",)),
+    11: Fault(
+        "no metadata",
+        "null name, counted",
+        (f"{INGEST}::test_symbols_and_names_come_through_exactly", f"{REPORT}::test_the_ledger_is_told"),
+    ),
     12: Fault("symbol twice", "4, both named", (f"{INGEST}::test_symbol_with_two_files_is_refused_with_both_named",)),
     13: Fault("short symbol", "null features", (f"{INGEST}::test_short_symbol_has_null_features",)),
     14: Fault("too much refused", "4, old version stays", (f"{RUN}::test_a_bad_delivery_leaves_the_old_version",)),
@@ -48,16 +54,18 @@ FAULTS = {
         (
             f"{STORE}::test_kill_at_any_moment_of_publishing",
             f"{STORE}::test_orphan_of_a_dead_run_publishes_nothing",
-            f"{RUN_FAULTS}::test_a_killed_run_is_cleared_and_finished",
+            f"{RUN_FAULTS}::test_a_run_killed_in_a_stage_is_finished_by_the_next",
+            f"{KILLS}::test_publishers_killed_at_random",
+            f"{KILLS}::test_runs_killed_at_random",
         ),
     ),
     16: Fault("Ctrl-C, SIGTERM", "130, 143, no process left", (f"{RUN}::test_an_interrupted_run_leaves_no_process",)),
     17: Fault("disk full", "5, old version stays", (f"{RUN_FAULTS}::test_a_full_disk_is_told",)),
     18: Fault(
-        "kernel, Python worker killed",
+        "kernel, Spark, Python worker killed",
         "7 within seconds; retried",
         (
-            f"{RUN_FAULTS}::test_a_killed_kernel_ends_the_run",
+            f"{RUN_FAULTS}::test_a_killed_part_of_a_run_ends_it",
             f"{INGEST}::test_second_attempt_of_every_task_leaves_the_same_bytes",
         ),
     ),
@@ -70,7 +78,11 @@ FAULTS = {
     23: Fault(
         "something changed",
         "what is downstream runs",
-        (f"{RUN}::test_a_dry_run_says_what_would_run_and_writes_nothing",),
+        (
+            f"{RUN}::test_a_dry_run_says_what_would_run_and_writes_nothing",
+            f"{CACHE}::test_what_changed_and_what_is_downstream_runs",
+            f"{CACHE}::test_a_run_does_what_a_dry_run_says",
+        ),
     ),
     24: Fault(
         "bad model bundle",
@@ -102,6 +114,11 @@ FAULTS = {
         ),
     ),
     31: Fault(
-        "time zone, cores", "the same bytes", (f"{INGEST}::test_same_bytes_from_folder_and_zip_in_any_time_zone",)
+        "time zone, language, cores",
+        "the same bytes",
+        (
+            f"{INGEST}::test_same_bytes_from_folder_and_zip_in_any_time_zone",
+            f"{RUN}::test_features_are_the_same_bytes_anywhere",
+        ),
     ),
 }

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -12,12 +13,12 @@ import psutil
 import pytest
 
 from pipeline.java import find_java
-from pipeline.store import current_version
+from tests.faults.kills import FAST, hash_run, list_processes, list_strays
 
 ROOT = Path(__file__).parents[2]
 
 # In a process of its own: at its end a run ends whatever its process has started.
-RUN_BAD = """
+RUN_SMALL = """
 import sys
 from pathlib import Path
 from pipeline.display import Display
@@ -25,20 +26,24 @@ from pipeline.plan import make_plan
 from pipeline.runner import run_plan
 from pipeline.stages import Stage
 home = Path(sys.argv[1])
-stages = (Stage("bad", "bad.ipynb", reads=(), writes=()),)
+stages = (Stage("small", "01_small.ipynb", reads=(), writes=()),)
 plan = make_plan(home / "params.yaml", run_dir=home / "run", stages=stages, notebooks=home)
 sys.exit(run_plan(plan, Display(quiet=True)).exit_code)
 """
 
 
 def run_ingest(run_dir: Path) -> subprocess.Popen:
-    environment = {name: value for name, value in os.environ.items() if name != "SPARK_REMOTE"}
-    command = [sys.executable, "run_all.py", "--run-dir", str(run_dir), "--to", "ingest"]
-    return subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True)
+    return begin_run(run_dir, "--to", "ingest")
+
+
+def begin_run(run_dir: Path, *arguments: str, **environment: str) -> subprocess.Popen:
+    kept = {name: value for name, value in os.environ.items() if name != "SPARK_REMOTE"}
+    command = [sys.executable, "run_all.py", "--run-dir", str(run_dir), *arguments]
+    return subprocess.Popen(command, cwd=ROOT, env=kept | environment, stderr=subprocess.PIPE, text=True)
 
 
 def wait_for(run: subprocess.Popen, word: str) -> list[psutil.Process]:
-    """The processes of a run as soon as one with `word` in its command line is among them."""
+    """The processes of a run as soon as one with `word` in its command line is among them, that one first."""
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline:
         family = psutil.Process(run.pid).children(recursive=True)
@@ -52,30 +57,76 @@ def wait_for(run: subprocess.Popen, word: str) -> list[psutil.Process]:
     raise AssertionError(f"no process with {word}")
 
 
+def wait_for_cell(run_dir: Path, stage: str) -> None:
+    """Wait until the notebook of a stage is at work: its executed form lies in the run's folder."""
+    deadline = time.monotonic() + 180
+    while not list(run_dir.glob(f"runs/*/*_{stage}.ipynb")):
+        assert time.monotonic() < deadline, f"{stage} did not begin"
+        time.sleep(0.1)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory) -> Path:
+    """A run folder after a run that nothing disturbed."""
+    run_dir = tmp_path_factory.mktemp("undisturbed")
+    assert begin_run(run_dir, *FAST).wait(300) == 0
+    return run_dir
+
+
 @pytest.mark.slow
-def test_a_killed_run_is_cleared_and_finished(tmp_path):
-    killed = run_ingest(tmp_path / "killed")
-    family = wait_for(killed, "ipykernel")
+@pytest.mark.parametrize("stage", ["ingest", "features", "train", "serve"])
+def test_a_run_killed_in_a_stage_is_finished_by_the_next(tmp_path, undisturbed, stage):
+    killed = begin_run(tmp_path, *FAST)
+    wait_for_cell(tmp_path, stage)
+    time.sleep(3)
+    family = psutil.Process(killed.pid).children(recursive=True)
     killed.kill()
     killed.wait()
-    assert run_ingest(tmp_path / "killed").wait(180) == 0
+    (left,) = [json.loads(path.read_text()) for path in tmp_path.glob("runs/*/run.json")]
+    assert left["exit_code"] is None
+    assert "killed" in left["error"]
+
+    assert begin_run(tmp_path, *FAST).wait(300) == 0
+    run = json.loads(max(tmp_path.glob("runs/*/run.json")).read_text())
+    names = [one["name"] for one in run["stages"]]
+    finished = names[: names.index(stage)]
+    assert [one["name"] for one in run["stages"] if one["state"] == "cached"] == finished
     _, alive = psutil.wait_procs(family, timeout=20)
     assert not alive
-    assert run_ingest(tmp_path / "whole").wait(180) == 0
-    left, right = (current_version(tmp_path / name, "prices") for name in ("killed", "whole"))
-    assert left.manifest == right.manifest
-    assert not list((tmp_path / "killed").glob("*/.draft-*"))
+    assert not list_processes(tmp_path)
+    assert hash_run(tmp_path) == hash_run(undisturbed)
+    assert not list_strays(tmp_path)
 
 
 @pytest.mark.slow
-def test_a_killed_kernel_ends_the_run(tmp_path):
+@pytest.mark.parametrize(("victim", "words"), [("ipykernel", "kernel died"), ("SparkConnectServer", "Spark")])
+def test_a_killed_part_of_a_run_ends_it(tmp_path, victim, words):
     run = run_ingest(tmp_path)
-    kernel, *family = wait_for(run, "ipykernel")
-    kernel.kill()
-    assert run.wait(60) == 7
-    assert "kernel died" in run.stderr.read()
+    wait_for_cell(tmp_path, "ingest")
+    process, *family = wait_for(run, victim)
+    process.kill()
+    assert run.wait(90) in (5, 7)
+    told = run.stderr.read()
+    assert words in told
+    assert "Traceback" not in told
     _, alive = psutil.wait_procs(family, timeout=20)
     assert not alive
+    assert run_ingest(tmp_path).wait(180) == 0
+    assert not list_strays(tmp_path)
+
+
+@pytest.mark.slow
+def test_a_run_goes_on_after_a_sleep(tmp_path):
+    run = begin_run(tmp_path, "--to", "features", "-p", "CELL_TIMEOUT", "60")
+    wait_for_cell(tmp_path, "ingest")
+    time.sleep(3)
+    family = [psutil.Process(run.pid), *psutil.Process(run.pid).children(recursive=True)]
+    for process in family:
+        process.suspend()
+    time.sleep(20)
+    for process in reversed(family):
+        process.resume()
+    assert run.wait(240) == 0, run.stderr.read()
 
 
 @pytest.mark.slow
@@ -89,7 +140,10 @@ def test_a_full_disk_is_told(tmp_path):
     try:
         run = run_ingest(tmp_path)
         assert run.wait(180) == 5
-        assert "is full" in " ".join(run.stderr.read().split())
+        told = " ".join(run.stderr.read().split())
+        assert "is full" in told
+        assert re.search(r"[\d,]+ (more bytes|bytes are free)", told), told
+        assert "Traceback" not in told
         assert not (tmp_path / "prices" / "CURRENT").exists()
     finally:
         subprocess.run(["umount", "-l", str(tmp_path)], check=True)
@@ -109,23 +163,48 @@ def test_java_is_packaged_or_asked_for(tmp_path, monkeypatch):
     assert refused.value.exit_code == 5
 
 
+def run_small(home: Path, *cells: str, **environment: str) -> dict:
+    """Run a notebook of these cells as the only stage, in a process of its own. Returns what run.json holds."""
+    sources = ["RUN_DIR: str = ''", *cells]
+    nodes = [nbformat.v4.new_code_cell(source) for source in sources]
+    nodes[0].metadata["tags"] = ["parameters"]
+    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+    nbformat.write(nbformat.v4.new_notebook(cells=nodes, metadata=kernel), home / "01_small.ipynb")
+    (home / "params.yaml").write_text("CELL_TIMEOUT: 5\n")
+    command = [sys.executable, "-c", RUN_SMALL, str(home)]
+    done = subprocess.run(command, cwd=ROOT, env=os.environ | environment, capture_output=True, text=True, timeout=120)
+    run = json.loads(max(home.glob("run/runs/*/run.json")).read_text())
+    assert done.returncode == run["exit_code"], done.stderr
+    assert "Traceback" not in done.stderr
+    return run
+
+
+STUBBORN = """
+import time
+while True:
+    try:
+        time.sleep(1)
+    except KeyboardInterrupt:
+        pass
+"""
+
+
 @pytest.mark.parametrize(
     ("cell", "code", "words"),
     [
         ("import time\ntime.sleep(60)", 124, "CELL_TIMEOUT"),
+        (STUBBORN, 124, "CELL_TIMEOUT"),
         ("%no_such_magic", 7, "magic"),
         ("1 / 0", 7, "ZeroDivision"),
+        ("import os\nos._exit(0)", 7, "kernel died"),
+        ("import sys\nsys.exit(0)", 7, "before the last cell"),
     ],
+    ids=["hangs", "hangs and takes no interrupt", "magic", "error", "kernel ends", "exits"],
 )
 def test_a_bad_cell_ends_the_run(tmp_path, cell, code, words):
-    cells = [nbformat.v4.new_code_cell("RUN_DIR: str = ''", metadata={"tags": ["parameters"]})]
-    cells.append(nbformat.v4.new_code_cell(cell))
-    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
-    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=kernel), tmp_path / "bad.ipynb")
-    (tmp_path / "params.yaml").write_text("CELL_TIMEOUT: 3\n")
-    done = subprocess.run([sys.executable, "-c", RUN_BAD, str(tmp_path)], cwd=ROOT, timeout=60)
-    assert done.returncode == code
-    (run,) = [json.loads(path.read_text()) for path in tmp_path.glob("run/runs/*/run.json")]
-    assert run["stages"][0]["state"] == "failed"
+    run = run_small(tmp_path, cell, "print('after it')")
+    assert (run["exit_code"], run["stages"][0]["state"]) == (code, "failed")
     assert words in run["error"]
-    assert list(tmp_path.glob("run/runs/*/bad.ipynb"))
+    (executed,) = tmp_path.glob("run/runs/*/01_small.ipynb")
+    assert "after it\n" not in executed.read_text().replace("\\n", "\n").replace("print('after it')", "")
+    assert not list_processes(tmp_path / "run")

@@ -1,5 +1,6 @@
 """`run_all.py` as a person calls it: a real process, real notebooks, real Spark, real signals."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -63,6 +64,8 @@ def test_a_second_run_runs_nothing_but_serve(demo):
     before = current_version(demo, "model").path
     done = run_all("--run-dir", demo)
     assert done.returncode == 0, done.stderr
+    assert "drift: none" in done.stdout
+    assert "report.html" in done.stdout.splitlines()[-1]
     assert list_states(demo) == {"ingest": "cached", "features": "cached", "train": "cached", "serve": "done"}
     assert current_version(demo, "model").path == before
 
@@ -95,11 +98,36 @@ def test_a_wrong_parameter_ends_the_run_before_it_begins(tmp_path, name, value, 
     assert not (tmp_path / "run").exists()
 
 
-def test_a_missing_folder_is_named(tmp_path):
-    done = run_all("--run-dir", tmp_path / "run", "-p", "SOURCE", "folder", "-p", "DATA_DIR", tmp_path / "absent")
+@pytest.mark.parametrize("made", [(), ("stocks", "etfs")], ids=["no folder", "no CSV in it"])
+def test_a_folder_without_prices_is_named(tmp_path, made):
+    data = tmp_path / "my prices"
+    for name in made:
+        (data / name).mkdir(parents=True)
+    done = run_all("--run-dir", tmp_path / "run", "-p", "SOURCE", "folder", "-p", "DATA_DIR", data)
     assert done.returncode == 3
-    assert "absent" in done.stderr
+    assert str(data) in done.stderr.replace("\n", "")
     assert "Traceback" not in done.stderr
+    assert [path.name for path in (tmp_path / "run").iterdir() if not path.name.startswith(".")] == ["runs"]
+
+
+@pytest.mark.slow
+def test_features_are_the_same_bytes_anywhere(tmp_path):
+    """Another number of cores, time zone, language, or order in which sets and dicts are walked."""
+    places = {
+        "here": ("local[*]", {}),
+        "one core in Kathmandu": ("local[1]", {"TZ": "Asia/Kathmandu", "LC_ALL": "C", "PYTHONHASHSEED": "1"}),
+        "two cores in Turkey": ("local[2]", {"TZ": "America/St_Johns", "JAVA_TOOL_OPTIONS": "-Duser.language=tr"}),
+    }
+    data = os.environ.get("MARKET_SAMPLE", SAMPLE)
+    found = set()
+    for place, (master, environment) in places.items():
+        arguments = ("--to", "features", "-p", "SPARK_MASTER", master, "-p", "SOURCE", "folder", "-p", "DATA_DIR", data)
+        done = run_all("--run-dir", tmp_path / place, *arguments, **environment)
+        assert done.returncode == 0, f"{place}: {done.stderr}"
+        files = current_version(tmp_path / place, "features").files
+        found.add(hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest())
+        shutil.rmtree(tmp_path / place)
+    assert len(found) == 1
 
 
 def test_a_bad_delivery_leaves_the_old_version(tmp_path):

@@ -1,0 +1,72 @@
+"""Execute a notebook by papermill, in a kernel whose own words stay off the terminal."""
+
+import logging
+import threading
+from pathlib import Path
+from typing import Any
+
+import papermill
+from jupyter_client import AsyncKernelManager
+from nbformat import NotebookNode
+
+from pipeline.failures import StageEndedEarly
+from pipeline.plan import Step, escape
+from pipeline.processes import measure_memory
+from pipeline.results import StageResult
+
+LOG = "run.log"
+
+
+def execute(step: Step, folder: Path, timeout: int, outcome: StageResult) -> None:
+    """Run a step's notebook in a thread, so that this thread hears signals. The executed notebook is kept in `folder`
+    in any case, and the peak of the memory in `outcome`.
+    """
+    failure: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            notebook = papermill.execute_notebook(
+                escape(step.notebook),
+                escape(folder / step.stage.notebook),
+                dict(step.parameters),
+                cwd=str(step.notebook.parent),
+                kernel_name="python3",
+                progress_bar=False,
+                execution_timeout=timeout,
+                kernel_manager_class=make_quiet_kernels(folder / LOG),
+                extra_arguments=["--log-level=ERROR"],  # the kernel talks over loopback, and warns of it
+            )
+            check_whole(notebook)
+        except BaseException as error:
+            failure.append(error)
+
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    while thread.is_alive():
+        thread.join(0.5)
+        outcome.peak_bytes = max(outcome.peak_bytes, measure_memory())
+    if failure:
+        raise failure[0]
+
+
+def check_whole(notebook: NotebookNode) -> None:
+    """Raise StageEndedEarly unless every cell of an executed notebook ran: to papermill sys.exit(0) is no error."""
+    if any(cell.cell_type == "code" and cell.source and cell.execution_count is None for cell in notebook.cells):
+        raise StageEndedEarly
+
+
+def make_quiet_kernels(log: Path) -> type[AsyncKernelManager]:
+    """A kind of kernel whose process writes into `log` what it would say on the terminal, as when it is interrupted."""
+
+    class QuietKernelManager(AsyncKernelManager):
+        async def start_kernel(self, **options: Any) -> None:
+            with log.open("ab") as file:
+                await super().start_kernel(**options, stdout=file, stderr=file)
+
+    return QuietKernelManager
+
+
+def log_words(folder: Path) -> None:
+    """Have the warnings of libraries go to the run's log instead of the terminal."""
+    logging.raiseExceptions = False  # a full disk takes no log
+    logging.basicConfig(filename=folder / LOG, level=logging.WARNING, force=True)

@@ -1,0 +1,85 @@
+"""Names from the input are text: they never become paths, code or markup."""
+
+import json
+import zipfile
+from pathlib import Path
+
+from pipeline.pages import render_notebooks
+from pipeline.report import write_report
+from pipeline.source import METADATA, open_source
+from tests.test_ingest import ROW, deliver, make_delivery, read
+from tests.test_market_csv import HEADER
+
+MARKUP = "<script>alert(1)</script>"
+
+
+def list_files(folder: Path) -> set[Path]:
+    return {path for path in folder.rglob("*") if path.is_file()}
+
+
+def test_symbols_that_look_like_paths_or_markup_are_text(spark, tmp_path):
+    odd = ["..", "...", "-rf", "$(id)", "{RUN_DIR}", "<img src=x onerror=alert(1)>"]
+    files = {f"stocks/{symbol}.csv": ROW for symbol in odd}
+    source = make_delivery(tmp_path / "in", files, {"..": MARKUP})
+    before = list_files(tmp_path)
+    deliver(spark, tmp_path / "run", open_source("folder", str(source)))
+    rows = read(tmp_path / "run", "prices")
+    assert set(rows["Symbol"]) == set(odd)
+    assert rows.set_index("Symbol")["Security Name"].astype(object)[".."] == MARKUP
+    assert all((tmp_path / "run") in path.parents for path in list_files(tmp_path) - before)
+
+
+def test_a_zip_cannot_reach_out(spark, tmp_path):
+    archive = tmp_path / "in" / "archive.zip"
+    archive.parent.mkdir()
+    with zipfile.ZipFile(archive, "w") as file:
+        file.writestr(METADATA, "NASDAQ Symbol,Security Name\nA,a\n")
+        for name in (
+            "stocks/A.csv",
+            "../B.csv",
+            "stocks/../../C.csv",
+            "/tmp/D.csv",
+            "stocks/../E.csv",
+            "stocks/..\\F.csv",
+        ):
+            file.writestr(name, HEADER + b"\n" + ROW)
+    before = list_files(tmp_path)
+    deliver(spark, tmp_path / "run", open_source("folder", str(archive)))
+    assert "A" in set(read(tmp_path / "run", "prices")["Symbol"])
+    assert not {"B", "C", "D", "E"} & set(read(tmp_path / "run", "prices")["Symbol"])
+    assert all((tmp_path / "run") in path.parents for path in list_files(tmp_path) - before)
+
+
+def test_markup_from_the_input_stays_text_in_report_and_pages(tmp_path):
+    stage = {"name": "ingest", "state": "failed", "seconds": 1.0, "why": MARKUP, "error": MARKUP}
+    run = {
+        "started": MARKUP,
+        "exit_code": 3,
+        "error": MARKUP,
+        "seconds": 1.0,
+        "stages": [stage | {"peak_bytes": 0, "run": None}],
+        "parameters": {"DATA_DIR": MARKUP},
+        "verdicts": [{"kept": False, "what": MARKUP}],
+        "versions": {MARKUP: MARKUP},
+        "flags": {MARKUP: 1},
+        "ledger": {
+            "files": 1,
+            "read": 1,
+            "published": 0,
+            "refused": 1,
+            "balances": True,
+            "first_date": None,
+            "last_date": None,
+            "nameless": 0,
+            "reasons": {MARKUP: 1},
+        },
+    }
+    table = {"output_type": "stream", "name": "stdout", "text": [f"name {MARKUP}\n"]}
+    cell = {"cell_type": "code", "execution_count": 1, "metadata": {}, "outputs": [table], "source": ["print(name)"]}
+    notebook = {"cells": [cell], "metadata": {}, "nbformat": 4, "nbformat_minor": 4}
+    (tmp_path / "01_ingest.ipynb").write_text(json.dumps(notebook))
+    report = write_report(run, None, tmp_path)
+    render_notebooks(tmp_path)
+    for page in (report, tmp_path / "01_ingest.html"):
+        assert MARKUP not in page.read_text()
+        assert "&lt;script&gt;alert(1)" in page.read_text()
