@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pipeline.drift import tell_drift
+from pipeline.facts import scrub
 
 if TYPE_CHECKING:
     from pipeline.results import RunResult, StageResult
@@ -53,7 +54,7 @@ class Display:
     def end_run(self, result: "RunResult") -> None:
         """The verdict, and on failure one line on standard error that says what to do."""
         if result.error:
-            self.errors.print(Text(f"error: {result.error}", "red"))
+            self.errors.print(Text(f"error: {scrub(result.error)}", "red"))
             report = result.folder / "report.html"
             details = report if report.exists() else result.folder  # a full disk takes no report
             self.errors.print(f"details: {details}", markup=False, soft_wrap=True)

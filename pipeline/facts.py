@@ -5,6 +5,7 @@ import os
 import platform
 import re
 from contextlib import suppress
+from functools import partial
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -69,10 +70,9 @@ def read_ledger(versions: dict[str, Version]) -> dict[str, Any]:
     """Rows read, published and refused; refused ones by reason. The parts are read by pyarrow: there is no Spark any
     more.
     """
-    symbols = pq.read_table(
-        versions["symbols"].files, columns=["data_rows", "rows", "refused", "first_date", "last_date"]
-    )
-    sums = {name: pc.sum(symbols[name]).as_py() or 0 for name in ("data_rows", "rows", "refused")}
+    counted = ("data_rows", "rows", "refused")
+    symbols = pq.read_table(versions["symbols"].files, columns=[*counted, "Security Name", "first_date", "last_date"])
+    sums = {name: pc.sum(symbols[name]).as_py() or 0 for name in counted}
     first, last = pc.min(symbols["first_date"]).as_py(), pc.max(symbols["last_date"]).as_py()
     reasons = {}
     if versions["quarantine"].rows:
@@ -107,9 +107,10 @@ def scrub_folder(folder: Path) -> None:
 
 
 def scrub(text: str) -> str:
-    """The text without the value of any secret, as it is or as HTML and JSON write it."""
+    """The text without the value of any secret, as it is or as HTML, JSON and Python write it."""
     secrets = {value for name, value in os.environ.items() if SECRET_NAME.search(name) and len(value) >= 8}
-    forms = {form for value in secrets for form in (value, escape(value), json.dumps(value)[1:-1])}
+    forms = {write(value) for value in secrets for write in (str, escape, partial(escape, quote=False))}
+    forms |= {write(value)[1:-1] for value in secrets for write in (repr, json.dumps)}
     for form in sorted(forms, key=len, reverse=True):
         text = text.replace(form, "***")
     return text

@@ -139,14 +139,16 @@ def kill_runs(count: int, seed: int, home: Path) -> None:
 def make_corpus(folder: Path) -> Path:
     """60 symbols, cut from those that the project carries: each takes every ninth day of one."""
     (folder / "stocks").mkdir(parents=True)
-    shutil.copy(SAMPLE / METADATA, folder)
     files = sorted(SAMPLE.glob("*/*.csv"))
     pieces = -(-SYMBOLS // len(files))
+    names = ["NASDAQ Symbol,Security Name"]
     for number in range(SYMBOLS):
         path, piece = files[number % len(files)], number // len(files)
         header, *lines = path.read_text().splitlines()
         text = "\n".join([header, *lines[piece::pieces]]) + "\n"
         (folder / "stocks" / f"{path.stem}-{piece}.csv").write_text(text)
+        names.append(f"{path.stem}-{piece},Piece {piece} of {path.stem}")
+    (folder / METADATA).write_text("\n".join(names) + "\n")
     return folder
 
 
