@@ -47,6 +47,14 @@ def record_stage(run_dir: Path, step: Step, inputs: dict[str, str], stamp: str |
     write_atomically(run_dir / STATE, json.dumps(state, indent=1) + "\n")
 
 
+def note_stamp(run_dir: Path, step: Step, stamp: str | None) -> None:
+    """Remember new times of raw files whose content is what it was, so that they need not be read the next time."""
+    state = read_state(run_dir)
+    if state[step.stage.name]["source_stamp"] != stamp:
+        state[step.stage.name]["source_stamp"] = stamp
+        write_atomically(run_dir / STATE, json.dumps(state, indent=1) + "\n")
+
+
 def find_run(run_dir: Path, step: Step) -> str | None:
     """The name of the run that did a stage last."""
     return read_state(run_dir).get(step.stage.name, {}).get("run")

@@ -21,7 +21,7 @@ from pipeline.failures import (
     describe_failure,
     ignore_signals,
 )
-from pipeline.fingerprint import explain, find_inputs, find_run, open_step_source, record_stage
+from pipeline.fingerprint import explain, find_inputs, find_run, note_stamp, open_step_source, record_stage
 from pipeline.lock import hold_run
 from pipeline.plan import Plan, Step
 from pipeline.processes import FOLDER_VARIABLE, end_children, end_orphans
@@ -96,6 +96,7 @@ def run_steps(plan: Plan, result: RunResult, display: Display, fresh: bool) -> N
             outcome.why = explain(plan.run_dir, step, inputs) or ("--fresh" if fresh else None)
             if outcome.why is None:
                 outcome.state, outcome.run = "cached", find_run(plan.run_dir, step)
+                note_stamp(plan.run_dir, step, stamp)
                 display.end_stage(outcome)
                 continue
             if step.needs_spark and "SPARK_REMOTE" not in os.environ:

@@ -56,7 +56,6 @@ FAULTS = {
             f"{STORE}::test_orphan_of_a_dead_run_publishes_nothing",
             f"{RUN_FAULTS}::test_a_run_killed_in_a_stage_is_finished_by_the_next",
             f"{KILLS}::test_publishers_killed_at_random",
-            f"{KILLS}::test_runs_killed_at_random",
         ),
     ),
     16: Fault("Ctrl-C, SIGTERM", "130, 143, no process left", (f"{RUN}::test_an_interrupted_run_leaves_no_process",)),
