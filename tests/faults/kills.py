@@ -127,7 +127,7 @@ def kill_runs(count: int, seed: int, home: Path) -> None:
         assert run(run_dir, corpus).wait() == 0, where
         _, alive = psutil.wait_procs(family, timeout=20)
         assert not alive, f"{where}: {alive} outlived the killed run and the one after it"
-        assert not list_processes(run_dir), f"{where}: {list_processes(run_dir)}"
+        assert not list_survivors(run_dir), where
         assert hash_run(run_dir) == expected, where
         assert not list_strays(run_dir), f"{where}: {list_strays(run_dir)}"
         with hold_run(run_dir):  # no lock is left
@@ -189,7 +189,8 @@ def list_strays(run_dir: Path) -> list[Path]:
     return strays
 
 
-def list_processes(run_dir: Path) -> list[psutil.Process]:
+def list_survivors(run_dir: Path) -> list[psutil.Process]:
+    """The processes of a run folder that are still there 10 seconds after its run."""
     found = []
     for process in psutil.process_iter():
         try:
@@ -197,7 +198,7 @@ def list_processes(run_dir: Path) -> list[psutil.Process]:
                 found.append(process)
         except psutil.Error:
             continue
-    return found
+    return psutil.wait_procs(found, timeout=10)[1]
 
 
 def main() -> None:

@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from pipeline.java import find_java
-from tests.faults.kills import FAST, hash_run, list_processes, list_strays
+from tests.faults.kills import FAST, hash_run, list_strays, list_survivors
 
 ROOT = Path(__file__).parents[2]
 
@@ -93,7 +93,7 @@ def test_a_run_killed_in_a_stage_is_finished_by_the_next(tmp_path, undisturbed, 
     assert [one["name"] for one in run["stages"] if one["state"] == "cached"] == finished
     _, alive = psutil.wait_procs(family, timeout=20)
     assert not alive
-    assert not list_processes(tmp_path)
+    assert not list_survivors(tmp_path)
     assert hash_run(tmp_path) == hash_run(undisturbed)
     assert not list_strays(tmp_path)
 
@@ -207,4 +207,4 @@ def test_a_bad_cell_ends_the_run(tmp_path, cell, code, words):
     assert words in run["error"]
     (executed,) = tmp_path.glob("run/runs/*/01_small.ipynb")
     assert "after it\n" not in executed.read_text().replace("\\n", "\n").replace("print('after it')", "")
-    assert not list_processes(tmp_path / "run")
+    assert not list_survivors(tmp_path / "run")
