@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from pipeline.display import Display
-from pipeline.errors import PipelineError
+from pipeline.errors import PipelineError, ResourceError
 from pipeline.plan import Plan, make_plan
 from pipeline.runner import explain_plan, run_plan, serve
 from pipeline.stages import STAGES
@@ -50,6 +50,11 @@ def main() -> int:
     except PipelineError as error:
         display.errors.print(f"error: {error}", style="red", markup=False, soft_wrap=True)
         return error.exit_code
+    except KeyboardInterrupt:
+        return 130
+    except OSError as error:  # a run folder that cannot be made, or no room for the first line in it
+        display.errors.print(f"error: {error}", style="red", markup=False, soft_wrap=True)
+        return ResourceError.exit_code
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,8 +27,16 @@ def render_notebooks(folder: Path) -> None:
 
     exporter = HTMLExporter(embed_images=True, mathjax_url="", require_js_url="")
     for path in sorted(folder.glob("*.ipynb")):
-        page, _ = exporter.from_notebook_node(nbformat.read(path, as_version=4))
-        path.with_suffix(".html").write_text(REMOTE.sub("", page))
+        if notebook := read_executed(path):
+            page, _ = exporter.from_notebook_node(notebook)
+            path.with_suffix(".html").write_text(REMOTE.sub("", page))
+
+
+def read_executed(path: Path) -> nbformat.NotebookNode | None:
+    """An executed notebook; None where an interrupted run left half of one."""
+    with suppress(nbformat.reader.NotJSONError):
+        return nbformat.read(path, as_version=4)
+    return None
 
 
 def find_notebook(folder: Path, stage: str) -> Path | None:
@@ -36,8 +45,8 @@ def find_notebook(folder: Path, stage: str) -> Path | None:
 
 
 def list_pictures(notebook: Path, stage: str) -> Iterator[Picture]:
-    heading = ""
-    for cell in nbformat.read(notebook, as_version=4).cells:
+    heading, executed = "", read_executed(notebook)
+    for cell in executed.cells if executed else ():
         if cell.cell_type == "markdown":
             headings = [line.lstrip("# ") for line in cell.source.splitlines() if line.startswith("#")]
             heading = headings[-1] if headings else heading

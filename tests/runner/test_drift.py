@@ -5,12 +5,15 @@ import shutil
 from pathlib import Path
 
 import pyarrow as pa
+import pytest
 
 from pipeline.contract import FEATURES
 from pipeline.drift import FLAGGED, LEVELS, REFUSED, TARGET, find_drift, prune_profiles, read_reference, tell_drift
 from pipeline.features import write_features
 from pipeline.source import SAMPLE, open_source
 from pipeline.store import current_version, open_draft
+from tests.faults.kills import FAST
+from tests.runner.test_run_all import run_all
 from tests.test_ingest import deliver
 
 
@@ -69,6 +72,25 @@ def test_drift_is_told_and_where(spark, tmp_path):
     assert shifts[TARGET] == shifts[LEVELS[1]] == shifts[FLAGGED] == "none"
     assert all(word in tell_drift(drift) for word in (LEVELS[0], REFUSED, "strong"))
     assert TARGET not in tell_drift(drift)
+
+
+@pytest.mark.slow
+def test_a_run_on_other_data_says_so(tmp_path):
+    def deliver_and_run(edit, *arguments: str) -> tuple[str, str]:
+        shutil.rmtree(tmp_path / "in", ignore_errors=True)
+        data = ("-p", "SOURCE", "folder", "-p", "DATA_DIR", change(tmp_path / "in", edit))
+        done = run_all("--run-dir", tmp_path / "run", *FAST, *data, *arguments)
+        assert done.returncode == 0, done.stderr
+        report = max(tmp_path.glob("run/runs/*/report.html")).read_text()
+        return next((line for line in done.stdout.splitlines() if line.startswith("drift:")), ""), report
+
+    line, report = deliver_and_run(lambda fields: fields)
+    assert not line  # the first run has nothing to compare with
+    assert "Drift" not in report
+    line, report = deliver_and_run(lambda fields: [*fields[:-1], str(3 * int(fields[-1]))], "--to", "features")
+    assert "vol_moving_avg (strong" in line
+    assert "vol_moving_avg (strong" in report
+    assert '<span class="bad">strong</span>' in report
 
 
 def test_a_change_of_the_target_or_of_the_flags_is_told(spark, tmp_path):

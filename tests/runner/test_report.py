@@ -101,6 +101,11 @@ def test_what_is_doubtful_is_said(facts, kept):
     assert [verdict["kept"] for verdict in judge(RUN | facts)] == kept
 
 
+def test_half_a_notebook_does_not_cost_the_report(tmp_path):
+    (tmp_path / "01_small.ipynb").write_text('{"cells": [')
+    assert "The run went well." in write_report(RUN, None, tmp_path).read_text()
+
+
 def test_records_of_what_is_current_are_kept(tmp_path):
     for number in range(6):
         (tmp_path / "runs" / f"run-{number}").mkdir(parents=True)

@@ -110,6 +110,14 @@ def test_a_folder_without_prices_is_named(tmp_path, made):
     assert [path.name for path in (tmp_path / "run").iterdir() if not path.name.startswith(".")] == ["runs"]
 
 
+def test_a_run_folder_that_cannot_be_made_is_one_line(tmp_path):
+    (tmp_path / "file").write_text("")
+    done = run_all("--run-dir", tmp_path / "file" / "run")
+    assert done.returncode == 5
+    assert "file" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 @pytest.mark.slow
 def test_features_are_the_same_bytes_anywhere(tmp_path):
     """Another number of cores, time zone, language, or order in which sets and dicts are walked."""
