@@ -37,9 +37,10 @@ def write_report(run: dict[str, Any], previous: dict[str, Any] | None, folder: P
     come from the input.
     """
     render_notebooks(folder)
+    subject = "it" if run["exit_code"] == 0 else "what earlier runs published"
     sections = [
         title(run),
-        section("Whether to believe it", verdict_list(run["verdicts"])),
+        section(f"Whether to believe {subject}", verdict_list(run["verdicts"])),
         section("Stages", stages_table(run["stages"], folder)),
         section("Where everything comes from", draw_lineage(run)),
         section("Every row accounted for", ledger_table(run)),

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from pipeline.display import Display
 from pipeline.drift import find_drift, prune_profiles, read_reference
+from pipeline.errors import PipelineError
 from pipeline.execution import LOG, execute, log_words
 from pipeline.failures import (
     Interrupted,
@@ -92,7 +93,11 @@ def log(error: BaseException, result: RunResult) -> None:
 def run_steps(plan: Plan, result: RunResult, display: Display, fresh: bool) -> None:
     with ExitStack() as servers:
         for step, outcome in zip(plan.steps, result.stages, strict=True):
-            inputs, stamp = find_inputs(plan.run_dir, step, open_step_source(step))
+            try:
+                inputs, stamp = find_inputs(plan.run_dir, step, open_step_source(step))
+            except PipelineError as error:
+                outcome.state, outcome.error = "failed", str(error)
+                raise
             outcome.why = explain(plan.run_dir, step, inputs) or ("--fresh" if fresh else None)
             if outcome.why is None:
                 outcome.state, outcome.run = "cached", find_run(plan.run_dir, step)

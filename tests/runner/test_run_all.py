@@ -107,6 +107,7 @@ def test_a_folder_without_prices_is_named(tmp_path, made):
     assert done.returncode == 3
     assert str(data) in done.stderr.replace("\n", "")
     assert "Traceback" not in done.stderr
+    assert set(list_states(tmp_path / "run").values()) == {"failed", "skipped"}
     assert [path.name for path in (tmp_path / "run").iterdir() if not path.name.startswith(".")] == ["runs"]
 
 
