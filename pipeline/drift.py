@@ -11,6 +11,7 @@ can be compared with without reading the older data again.
 import json
 from collections.abc import Iterator
 from contextlib import suppress
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from pipeline.store import Version, current_version, write_atomically
 HOME = "profiles"
 MODERATE, STRONG = 0.1, 0.25
 TENTHS = np.arange(1, 10) / 10
+LEAST_ROWS = 300  # of which the index of equal distributions is below 0.05
 LEAST_SHARE = 1e-4  # what an empty bin counts as: its logarithm must be finite
 # A bin is a number's sign, exponent and first five binary digits after the leading one, as float32 has them: 32 bins
 # an octave, found without a logarithm. Zero and less share the first.
@@ -53,7 +55,10 @@ def find_drift(run_dir: Path, reference: Profile | None) -> dict[str, Any] | Non
     current = profile_current(run_dir)
     if reference is None or current is None:
         return None
-    return {"model": reference["model"], "measures": measure_drift(reference, current)}
+    measures = measure_drift(reference, current)
+    if reference["last_day"] and (current["last_day"] or "") > reference["last_day"]:
+        measures += measure_new_days(reference, current_version(run_dir, "features"))
+    return {"model": reference["model"], "measures": measures}
 
 
 def profile_current(run_dir: Path) -> Profile | None:
@@ -81,24 +86,36 @@ def locate(run_dir: Path, features_id: str) -> Path:
 
 
 def make_profile(features: Version, symbols: Version) -> Profile:
-    """Counts of all rows, part by part: {"counts": {column: {bin: rows}}, "shares": {name: [rows, of rows]}}."""
-    counts = {name: np.zeros(BINS, dtype=np.int64) for name in (*LEVELS, TARGET)}
-    for part in features.files:
-        for name, values in read_columns(part):
-            counts[name] += np.bincount(find_bins(values), minlength=BINS)
-    ledger = pq.read_table(symbols.files, columns=["data_rows", "rows", "refused", "flagged"])
-    sums = {name: pc.sum(ledger[name]).as_py() or 0 for name in ledger.column_names}
+    """{"counts": {column: {bin: rows}}, "shares": {name: [rows, of rows]}, "last_day": of all, YYYY-MM-DD or None}."""
+    sums = ("data_rows", "rows", "refused", "flagged")
+    ledger = pq.read_table(symbols.files, columns=[*sums, "last_date"])
+    rows = {name: pc.sum(ledger[name]).as_py() or 0 for name in sums}
+    last = pc.max(ledger["last_date"]).as_py()
     return {
         "counts": {
-            name: {int(place): int(found[place]) for place in np.flatnonzero(found)} for name, found in counts.items()
+            name: {int(place): int(found[place]) for place in np.flatnonzero(found)}
+            for name, found in count_values(features).items()
         },
-        "shares": {FLAGGED: [sums["flagged"], sums["rows"]], REFUSED: [sums["refused"], sums["data_rows"]]},
+        "shares": {FLAGGED: [rows["flagged"], rows["rows"]], REFUSED: [rows["refused"], rows["data_rows"]]},
+        "last_day": last and last.isoformat(),
     }
 
 
-def read_columns(part: Path) -> Iterator[tuple[str, np.ndarray]]:
+def count_values(features: Version, after: date | None = None) -> dict[str, np.ndarray]:
+    """How many values of each feature and of the target are in each bin, int64[BINS]; part by part, so in little
+    memory. after: only of later days.
+    """
+    counts = {name: np.zeros(BINS, dtype=np.int64) for name in (*LEVELS, TARGET)}
+    for part in features.files:
+        for name, values in read_columns(part, after):
+            counts[name] += np.bincount(find_bins(values), minlength=BINS)
+    return counts
+
+
+def read_columns(part: Path, after: date | None) -> Iterator[tuple[str, np.ndarray]]:
     """Name and values, float64, of the features and the target in one part, rows without a value left out."""
-    table = pq.read_table(part, columns=["Volume", *LEVELS])
+    later = after and [("Date", ">", after)]
+    table = pq.read_table(part, columns=["Volume", *LEVELS], filters=later)
     columns = {name: table[name].to_numpy() for name in table.column_names}
     for name in LEVELS:
         yield name, columns[name][~np.isnan(columns[name])]
@@ -118,15 +135,34 @@ def measure_drift(reference: Profile, current: Profile) -> list[dict[str, Any]]:
 
     then, now: the median, or the share. shift: "none", "moderate" or "strong".
     """
-    rows = []
-    for what in current["counts"]:
-        old, new = (spread(profile["counts"][what]) for profile in (reference, current))
-        rows.append({"what": what, "then": find_median(old), "now": find_median(new), "psi": compare_counts(old, new)})
+    rows = [
+        describe_counts(what, *(spread(profile["counts"][what]) for profile in (reference, current)))
+        for what in current["counts"]
+    ]
     for what in current["shares"]:
         then, now = (count / max(of, 1) for count, of in (reference["shares"][what], current["shares"][what]))
         psi = stability_index(np.array([then, 1 - then]), np.array([now, 1 - now]))
-        rows.append({"what": what, "then": then, "now": now, "psi": psi})
-    return [row | {"psi": round(row["psi"], 4), "shift": name_shift(row["psi"])} for row in rows]
+        rows.append(describe(what, then, now, psi))
+    return rows
+
+
+def measure_new_days(reference: Profile, features: Version) -> list[dict[str, Any]]:
+    """The same for the target of the days that the older data did not have, which would drown among all days.
+
+    Not for the features: their levels grow over the years without any harm. Nothing where the days are few.
+    """
+    old = spread(reference["counts"][TARGET])
+    new = count_values(features, date.fromisoformat(reference["last_day"]))[TARGET]
+    return [describe_counts(f"{TARGET} after {reference['last_day']}", old, new)] if new.sum() >= LEAST_ROWS else []
+
+
+def describe_counts(what: str, old: np.ndarray, new: np.ndarray) -> dict[str, Any]:
+    return describe(what, find_median(old), find_median(new), compare_counts(old, new))
+
+
+def describe(what: str, then: float, now: float, psi: float) -> dict[str, Any]:
+    shift = "strong" if psi >= STRONG else "moderate" if psi >= MODERATE else "none"
+    return {"what": what, "then": then, "now": now, "psi": round(psi, 4), "shift": shift}
 
 
 def spread(counts: dict[str, int]) -> np.ndarray:
@@ -158,10 +194,6 @@ def stability_index(old: np.ndarray, new: np.ndarray) -> float:
     """The population stability index of two lists of shares, float64[k] each."""
     old, new = np.maximum(old, LEAST_SHARE), np.maximum(new, LEAST_SHARE)
     return float(((new - old) * np.log(new / old)).sum())
-
-
-def name_shift(psi: float) -> str:
-    return "strong" if psi >= STRONG else "moderate" if psi >= MODERATE else "none"
 
 
 def tell_drift(drift: dict[str, Any]) -> str:

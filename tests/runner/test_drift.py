@@ -30,12 +30,15 @@ def publish_model(run_dir: Path) -> str:
     return draft.publish(parameters={}, inputs={"features": current_version(run_dir, "features").id}).id
 
 
-def change(folder: Path, edit) -> Path:
-    """A copy of the sample with each data line as `edit` returns it, given its fields."""
+def change(folder: Path, edit, until: str = "9999") -> Path:
+    """A copy of the sample with each data line of the days `until` one as `edit` returns it, given its fields."""
+    shutil.rmtree(folder, ignore_errors=True)
     shutil.copytree(SAMPLE, folder)
     for path in folder.glob("*/*.csv"):
         header, *lines = path.read_text().splitlines()
-        path.write_text("\n".join([header, *(",".join(edit(line.split(","))) for line in lines)]) + "\n")
+        path.write_text(
+            "\n".join([header, *(",".join(edit(line.split(","))) for line in lines if line <= until)]) + "\n"
+        )
     return folder
 
 
@@ -77,7 +80,6 @@ def test_drift_is_told_and_where(spark, tmp_path):
 @pytest.mark.slow
 def test_a_run_on_other_data_says_so(tmp_path):
     def deliver_and_run(edit, *arguments: str) -> tuple[str, str]:
-        shutil.rmtree(tmp_path / "in", ignore_errors=True)
         data = ("-p", "SOURCE", "folder", "-p", "DATA_DIR", change(tmp_path / "in", edit))
         done = run_all("--run-dir", tmp_path / "run", *FAST, *data, *arguments)
         assert done.returncode == 0, done.stderr
@@ -109,6 +111,27 @@ def test_a_change_of_the_target_or_of_the_flags_is_told(spark, tmp_path):
     assert shifts[TARGET] == "strong"
     assert shifts[FLAGGED] != "none"
     assert shifts[REFUSED] == shifts[LEVELS[1]] == "none"
+
+
+def test_new_days_are_judged_by_themselves(spark, tmp_path):
+    """Their target is compared, where they are enough; a change in them could drown among all days."""
+    publish_features(spark, tmp_path, change(tmp_path / "old", lambda fields: fields, until="2018-06-30"))
+    publish_model(tmp_path)
+    reference = read_reference(tmp_path)
+    publish_features(spark, tmp_path, SAMPLE)
+    assert "Volume / vol_moving_avg after 2018-06-29" not in find_shifts(find_drift(tmp_path, reference))  # too few
+
+    publish_features(spark, tmp_path, change(tmp_path / "old", lambda fields: fields, until="2009-06-30"))
+    publish_model(tmp_path)
+    reference = read_reference(tmp_path)
+    publish_features(spark, tmp_path, SAMPLE)
+    assert find_shifts(find_drift(tmp_path, reference))[f"{TARGET} after 2009-06-29"] == "none"
+
+    def fall_silent(fields: list[str]) -> list[str]:
+        return [*fields[:-1], "0" if fields[0] > "2009-06-30" and "5" in fields[0] else fields[-1]]
+
+    publish_features(spark, tmp_path, change(tmp_path / "quiet", fall_silent))
+    assert find_shifts(find_drift(tmp_path, reference))[f"{TARGET} after 2009-06-29"] == "strong"
 
 
 def test_features_of_older_prices_are_not_judged(spark, tmp_path):
