@@ -36,6 +36,7 @@ TARGET = "Volume / vol_moving_avg"
 FLAGGED, REFUSED = "share of flagged rows", "share of quarantined rows"
 
 Profile = dict[str, Any]
+KEYS = {"counts", "shares", "last_day"}
 
 
 def read_reference(run_dir: Path) -> Profile | None:
@@ -43,7 +44,8 @@ def read_reference(run_dir: Path) -> Profile | None:
     with suppress(InputError, OSError, ValueError):
         profile_current(run_dir)  # notebooks run by hand publish without noting anything
         model = current_version(run_dir, "model")
-        return json.loads(locate(run_dir, model.manifest["inputs"]["features"]).read_text()) | {"model": model.id}
+        if profile := read_profile(locate(run_dir, model.manifest["inputs"]["features"])):
+            return profile | {"model": model.id}
     return None
 
 
@@ -73,8 +75,8 @@ def profile_current(run_dir: Path) -> Profile | None:
     if features.manifest["inputs"].get("prices") != prices.id:
         return None
     path = locate(run_dir, features.id)
-    with suppress(OSError, ValueError):
-        return json.loads(path.read_text())
+    if profile := read_profile(path):
+        return profile
     profile = make_profile(features, symbols)
     path.parent.mkdir(exist_ok=True)
     write_atomically(path, json.dumps(profile) + "\n")
@@ -83,6 +85,14 @@ def profile_current(run_dir: Path) -> Profile | None:
 
 def locate(run_dir: Path, features_id: str) -> Path:
     return run_dir / HOME / f"{features_id}.json"
+
+
+def read_profile(path: Path) -> Profile | None:
+    """A profile as it was noted; None if it is absent, damaged, or as another version of this module wrote it."""
+    with suppress(OSError, ValueError):
+        profile = json.loads(path.read_text())
+        return profile if profile.keys() == KEYS else None
+    return None
 
 
 def make_profile(features: Version, symbols: Version) -> Profile:

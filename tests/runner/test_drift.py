@@ -143,6 +143,17 @@ def test_features_of_older_prices_are_not_judged(spark, tmp_path):
     assert find_drift(tmp_path, reference) is None
 
 
+def test_a_profile_that_cannot_be_read_is_made_again(spark, tmp_path):
+    publish_features(spark, tmp_path, SAMPLE)
+    publish_model(tmp_path)
+    read_reference(tmp_path)
+    first = read_reference(tmp_path)  # as it was noted
+    (path,) = tmp_path.glob("profiles/*")
+    for damaged in ("", '{"counts": {}}'):
+        path.write_text(damaged)
+        assert read_reference(tmp_path) == first
+
+
 def test_profiles_go_with_the_models_that_need_them(spark, tmp_path):
     publish_features(spark, tmp_path, SAMPLE)
     publish_model(tmp_path)
