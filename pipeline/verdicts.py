@@ -42,8 +42,8 @@ def judge_models(run: dict[str, Any]) -> Iterator[Verdict]:
         metrics = run.get("metrics", {}).get(task)
         if not metrics:
             continue
-        champion = metrics["champion"]
-        skill = metrics["models"][champion]["skill"]
+        champion, models = metrics["champion"], metrics["models"]
+        skill = 1 - models[champion]["mae"] / models["naive"]["mae"]
         better = f"{abs(skill):.2%} {'better' if skill > 0 else 'worse'} than naive"
         verdict = "is the naive answer itself: no model beat it" if champion.startswith("naive") else f"is {better}"
         yield say(skill > 0, f"{name}: the champion, {champion}, {verdict} on the test days.")

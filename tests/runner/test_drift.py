@@ -146,8 +146,7 @@ def test_features_of_older_prices_are_not_judged(spark, tmp_path):
 def test_a_profile_that_cannot_be_read_is_made_again(spark, tmp_path):
     publish_features(spark, tmp_path, SAMPLE)
     publish_model(tmp_path)
-    read_reference(tmp_path)
-    first = read_reference(tmp_path)  # as it was noted
+    first = read_reference(tmp_path)
     (path,) = tmp_path.glob("profiles/*")
     for damaged in ("", '{"counts": {}}'):
         path.write_text(damaged)

@@ -29,11 +29,8 @@ RUN = {
 }
 
 
-def score(mae: float, skill: float) -> dict:
-    return {"mae": mae, "skill": skill}
-
-
-def metrics(champion: str, **models: dict) -> dict:
+def metrics(champion: str, **errors: float) -> dict:
+    models = {name: {"mae": mae} for name, mae in errors.items()}
     return {"same_day": {"champion": champion, "test_from": "2018-01-01", "coverage": 0.8, "models": models}}
 
 
@@ -71,8 +68,8 @@ def test_the_ledger_is_told(spark, tmp_path):
 
 
 def test_models_are_compared_with_naive_and_with_the_run_before(tmp_path):
-    before = RUN | {"metrics": metrics("grid", naive=score(100, 0), grid=score(80, 0.2))}
-    now = RUN | {"metrics": metrics("grid", naive=score(100, 0), grid=score(90, 0.1))}
+    before = RUN | {"metrics": metrics("grid", naive=100, grid=80)}
+    now = RUN | {"metrics": metrics("grid", naive=100, grid=90)}
     report = write_report(now, before, tmp_path).read_text()
     assert "<b>grid</b>, the champion" in report
     assert "-10.0%" in report  # against naive
@@ -82,9 +79,9 @@ def test_models_are_compared_with_naive_and_with_the_run_before(tmp_path):
 @pytest.mark.parametrize(
     ("facts", "kept"),
     [
-        ({"metrics": metrics("grid", grid=score(1, 0.1))}, [True, True]),
-        ({"metrics": metrics("grid", grid=score(1, -0.1))}, [False, True]),
-        ({"metrics": metrics("naive", naive=score(1, 0.0))}, [False, True]),
+        ({"metrics": metrics("grid", naive=100, grid=90)}, [True, True]),
+        ({"metrics": metrics("grid", naive=100, grid=110)}, [False, True]),
+        ({"metrics": metrics("naive", naive=100)}, [False, True]),
         (
             {
                 "datasets": {
