@@ -43,9 +43,10 @@ def judge_models(run: dict[str, Any]) -> Iterator[Verdict]:
         if not metrics:
             continue
         champion, models = metrics["champion"], metrics["models"]
-        skill = 1 - models[champion]["mae"] / models["naive"]["mae"]
+        naive = models["naive"]["mae"]
+        skill = 1 - models[champion]["mae"] / naive if naive else 0.0
         better = f"{abs(skill):.2%} {'better' if skill > 0 else 'worse'} than naive"
-        verdict = "is the naive answer itself: no model beat it" if champion.startswith("naive") else f"is {better}"
+        verdict = "is the naive answer itself: no model beat it" if champion == "naive" else f"is {better}"
         yield say(skill > 0, f"{name}: the champion, {champion}, {verdict} on the test days.")
         held = metrics["coverage"]
         yield say(held >= LEAST_HELD, f"{name}: {held:.1%} of the test days lie in their {INTERVAL:.0%} interval.")
