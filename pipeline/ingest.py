@@ -8,6 +8,7 @@ published.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from zlib import crc32
 
@@ -18,7 +19,7 @@ from pyspark.sql import SparkSession
 
 from pipeline.contract import FLAGS, PRICES, QUARANTINE, SYMBOLS, flagged
 from pipeline.errors import QualityError
-from pipeline.market_csv import MarketRows, parse_market_csv
+from pipeline.market_csv import MarketRows, parse_market_csvs
 from pipeline.parts import Written, keep_attempts, write_attempt
 from pipeline.progress import Tally, track
 from pipeline.source import METADATA, MarketFile, Source, combine_checksums, read_files
@@ -26,7 +27,7 @@ from pipeline.store import Draft, Version
 from pipeline.tasks import collect
 
 PART_BYTES = 72 * 2**20  # of CSV: what one task holds in memory, and so about 720,000 rows
-REPORT_EVERY = 40  # files
+TOGETHER = 40  # files parsed at once; progress is told after each such group
 
 COUNTS = (  # what a task tells of each file, in Spark's types
     "part int, path string, crc32 bigint, data_rows bigint, rows bigint, refused bigint, "
@@ -112,13 +113,13 @@ def run_part(
     """One attempt at one part: read, parse, write. Returns the counts of its files."""
     parsed: list[MarketRows] = []
     rows = []
-    paths = [file.path for file in part.files]
-    for done, (path, data) in enumerate(read_files(root, prefix, paths), start=1):
-        market = parse_market_csv(data)
-        parsed.append(market)
-        rows.append({"part": part.number, "path": path, "crc32": crc32(data), **count_rows(market)})
-        if done % REPORT_EVERY == 0 or done == len(paths):
-            tally.report(done, sum(row["data_rows"] for row in rows))
+    files = read_files(root, prefix, [file.path for file in part.files])
+    while group := list(islice(files, TOGETHER)):
+        markets = parse_market_csvs([data for _, data in group])
+        parsed += markets
+        for (path, data), market in zip(group, markets, strict=True):
+            rows.append({"part": part.number, "path": path, "crc32": crc32(data), **count_rows(market)})
+        tally.report(len(rows), sum(row["data_rows"] for row in rows))
     written = {
         name: write_attempt(table, folder) if table.num_rows else None
         for name, table, folder in (

@@ -1,8 +1,9 @@
-"""One CSV to one Arrow table: fast where the file is clean, line by line where it is not.
+"""CSVs to Arrow tables: fast where a file is clean, line by line where it is not.
 
-The fast way lets pyarrow parse the whole file and then checks the columns as a whole. Whatever it cannot vouch for is
-read again by the careful way, which finds the lines to refuse and says why. Both give the same numbers for the same
-text.
+Files that look like all the others are parsed together, by one call of pyarrow, and their columns are checked as a
+whole. A file that this cannot vouch for is read again by itself; there too pyarrow goes first, and what it cannot
+vouch for is read by the careful way, which finds the lines to refuse and says why. All give the same numbers for the
+same text.
 """
 
 import csv
@@ -17,6 +18,7 @@ from pyarrow import csv as arrow_csv
 
 from pipeline.contract import CSV_COLUMNS, PRICE_COLUMNS
 
+USUAL_HEADER = ",".join(CSV_COLUMNS).encode() + b"\n"
 BOM = b"\xef\xbb\xbf"
 VOLUME_LIMIT = 2**53  # from here on doubles skip whole numbers
 FIRST_DAY, LAST_DAY = (
@@ -41,7 +43,7 @@ CONVERT = arrow_csv.ConvertOptions(
     include_columns=list(CSV_COLUMNS),
     null_values=[""],
 )
-# A block larger than any file: one chunk a column.
+# A block larger than what is parsed at once: one chunk a column.
 READ = arrow_csv.ReadOptions(use_threads=False, block_size=2**30)
 
 
@@ -70,12 +72,52 @@ class LineError(ValueError):
     """Why a line is refused: the message is a key of contract.REASONS."""
 
 
+def parse_market_csvs(files: list[bytes]) -> list[MarketRows]:
+    """Read the bytes of many CSVs, each as `parse_market_csv` does, the usual ones in one go."""
+    usual = [number for number, data in enumerate(files) if is_usual(data)]
+    together = dict(zip(usual, parse_together([files[number] for number in usual]), strict=True))
+    return [together.get(number) or parse_market_csv(data) for number, data in enumerate(files)]
+
+
+def is_usual(data: bytes) -> bool:
+    """Has the columns in their order and rows below them, and a line is a row: no quotes, no returns."""
+    rows = len(data) > len(USUAL_HEADER) and data.endswith(b"\n")
+    return rows and data.startswith(USUAL_HEADER) and b'"' not in data and b"\r" not in data
+
+
+def parse_together(files: list[bytes]) -> list[MarketRows | None]:
+    """Usual files as if they were one; None for each that holds anything doubtful."""
+    body = b"".join([USUAL_HEADER, *(memoryview(data)[len(USUAL_HEADER) :] for data in files)])
+    rows = np.array([count_ends(data) - 1 for data in files], dtype=np.int64)
+    try:
+        table = arrow_csv.read_csv(pa.BufferReader(body), READ, None, CONVERT)
+    except pa.ArrowInvalid:
+        return [None] * len(files)
+    if table.num_rows != rows.sum():
+        return [None] * len(files)
+    ends = rows.cumsum()
+    starts = ends - rows
+    days = read_days(table)
+    backwards = np.setdiff1d(np.flatnonzero(days[1:] <= days[:-1]) + 1, starts)
+    doubtful = set(np.searchsorted(ends, np.concatenate([find_doubtful(table), backwards]), side="right"))
+    table = make_volume_whole(table)
+    return [
+        None if number in doubtful else MarketRows(table.slice(start, count), (), count)
+        for number, (start, count) in enumerate(zip(starts.tolist(), rows.tolist(), strict=True))
+    ]
+
+
+def count_ends(data: bytes) -> int:
+    """Line feeds in it: numpy counts four times as fast as bytes.count."""
+    return int(np.count_nonzero(np.frombuffer(data, np.uint8) == ord("\n")))
+
+
 def parse_market_csv(data: bytes) -> MarketRows:
     """Read the bytes of one CSV. Columns are found by name; others are ignored. Never raises for what the bytes
     hold.
     """
     data = data.removeprefix(BOM)
-    lines = data.count(b"\n") + (not data.endswith(b"\n") and bool(data))
+    lines = count_ends(data) + (not data.endswith(b"\n") and bool(data))
     if not data:
         return refuse_file("", "empty file", 0)
     end = data.find(b"\n")
@@ -112,7 +154,7 @@ def parse_fast(data: bytes, body: bytes, data_rows: int, columns: list[str]) -> 
     """The file by pyarrow, with a careful look at the lines that it could not fill; None where lines and rows may not
     agree.
     """
-    if b"\0" in data or data.count(b"\r") != data.count(b"\r\n") or not is_utf8(data):
+    if b"\0" in data or (b"\r" in data and data.count(b"\r") != data.count(b"\r\n")) or not is_utf8(data):
         return None
     try:
         table = arrow_csv.read_csv(pa.BufferReader(data), READ, None, CONVERT)
@@ -132,11 +174,23 @@ def parse_fast(data: bytes, body: bytes, data_rows: int, columns: list[str]) -> 
         keep = np.ones(data_rows, dtype=bool)
         keep[doubtful] = False
         table = table.filter(pa.array(keep))
-    days = table["Date"].cast(pa.int32()).to_numpy()
+    days = read_days(table)
     if not (days[1:] > days[:-1]).all():
         return None
-    volume = pa.array(table["Volume"].to_numpy().astype(np.int64))
-    return MarketRows(pa.table([*table.columns[:-1], volume], schema=ROWS), tuple(refused), data_rows)
+    return MarketRows(make_volume_whole(table), tuple(refused), data_rows)
+
+
+def read_days(table: pa.Table) -> np.ndarray:
+    """Days since 1970, int32, NO_DAY where there is none."""
+    return table["Date"].cast(pa.int32()).fill_null(NO_DAY).to_numpy()
+
+
+def make_volume_whole(table: pa.Table) -> pa.Table:
+    """The parsed columns in the schema ROWS. Rows that cannot be in it are left out by the caller."""
+    with np.errstate(invalid="ignore"):
+        volume = pa.array(table["Volume"].to_numpy().astype(np.int64))
+    days, *prices = (column.combine_chunks() for column in table.columns[:-1])
+    return pa.Table.from_arrays([days, *prices, volume], schema=ROWS)
 
 
 def find_doubtful(table: pa.Table) -> np.ndarray:
@@ -146,7 +200,7 @@ def find_doubtful(table: pa.Table) -> np.ndarray:
     doubtful = np.zeros(table.num_rows, dtype=bool)
     for name, column in zip(table.column_names, table.columns, strict=True):
         if name == "Date":
-            days = column.cast(pa.int32()).fill_null(NO_DAY).to_numpy()
+            days = read_days(table)
             doubtful |= (days < FIRST_DAY.toordinal() - EPOCH) | (days > LAST_DAY.toordinal() - EPOCH)
             continue
         values = column.to_numpy()  # nulls become NaN

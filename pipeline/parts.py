@@ -19,6 +19,7 @@ from pipeline.errors import ResourceError
 
 ATTEMPT_PREFIX = ".attempt-"
 ROW_GROUP = 2**20
+ZSTD_LEVEL = -1
 
 
 @dataclass(frozen=True)
@@ -61,10 +62,12 @@ def keep_attempts(folder: Path, attempts: Iterable[str | None]) -> list[Written]
 def encode_parquet(table: pa.Table) -> pa.Buffer:
     """The bytes of a Parquet file; they depend on the table alone.
 
-    Numbers are written plainly under LZ4: half the time of zstd for half as many bytes again. (Splitting doubles by
-    byte would keep both small, but Spark 4.0, which Colab has, cannot read it.)
+    Numbers are written plainly under the quickest zstd that still halves what LZ4 leaves. (LZ4 itself is out: Spark's
+    reader of it fails now and then when a job leaves a file in the middle. So is splitting doubles by byte, which
+    Spark 4.0, which Colab has, cannot read.)
     """
     repeated = [name for name in table.schema.names if name in ("Symbol", "Security Name", "Date", "file", "reason")]
     sink = pa.BufferOutputStream()
-    pq.write_table(table, sink, compression="lz4", use_dictionary=repeated, row_group_size=ROW_GROUP)
+    options = {"compression": "zstd", "compression_level": ZSTD_LEVEL, "row_group_size": ROW_GROUP}
+    pq.write_table(table, sink, use_dictionary=repeated, **options)
     return sink.getvalue()

@@ -1,17 +1,22 @@
-"""One Spark for everybody: a session for a notebook, and the local server that the notebooks of a run share.
+"""One Spark for everybody: a session for a notebook, and the server that the notebooks of a run share.
 
 With SPARK_REMOTE set, a notebook is a client of that Spark Connect server. Without it, it starts a Spark of its own
-on SPARK_MASTER. What follows uses only what both can do: DataFrames, mapInArrow and pyspark.ml.
+on SPARK_MASTER: this machine's cores, or a cluster that sees the same folders. What follows uses only what all can do:
+DataFrames, mapInArrow and pyspark.ml.
 """
 
+import atexit
 import os
 import re
+import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 
 from pyspark.sql import SparkSession
@@ -21,6 +26,7 @@ from pipeline.java import find_java
 
 ROOT = Path(__file__).parent.parent
 START_TIMEOUT = 90  # seconds
+CODE = "spark.market.code"  # setting: where the tasks of this Spark find the project by themselves
 
 SETTINGS = {
     "spark.app.name": "stock market pipeline",
@@ -31,8 +37,18 @@ SETTINGS = {
     "spark.driver.memory": "2g",
     # Results of a task are counts and statistics; a batch must hold one part's.
     "spark.sql.execution.arrow.maxRecordsPerBatch": "100000",
+    # The JVM plans and waits while Python computes: a collector of one thread leaves Python the cores.
+    "spark.driver.extraJavaOptions": "-XX:+UseSerialGC",
     # A worker process that imported pandas and pyarrow serves the next task as well.
     "spark.python.worker.reuse": "true",
+}
+
+# Tasks ask for the same large blocks again and again, and pages that were given back cost more to get again than the
+# work on them: memory stays with a process. (glibc reads these; others ignore them.)
+MEMORY_STAYS = {
+    "ARROW_DEFAULT_MEMORY_POOL": "system",
+    "MALLOC_MMAP_THRESHOLD_": str(2**32),
+    "MALLOC_TRIM_THRESHOLD_": str(2**32),
 }
 
 # Ends the process group $0 as soon as its own standard input closes, which the kernel does when the run dies, however
@@ -46,15 +62,39 @@ def open_spark(master: str) -> SparkSession:
     Raises ResourceError without Java, or if Spark does not start.
     """
     if remote := os.environ.get("SPARK_REMOTE"):
-        return SparkSession.builder.remote(remote).getOrCreate()
-    os.environ.update(worker_environment())
-    builder = SparkSession.builder.master(allow_retries(master))
-    for key, value in SETTINGS.items():
+        session = SparkSession.builder.remote(remote).getOrCreate()
+        if session.conf.get(CODE, None) != str(ROOT):
+            session.addArtifacts(str(pack_code()), pyfile=True)
+        return session
+    os.environ.update(worker_environment(master))
+    builder = SparkSession.builder
+    for key, value in make_settings(master).items():
         builder = builder.config(key, value)
     with jvm_talk_to(Path(os.devnull)):
         session = builder.getOrCreate()
     session.sparkContext.setLogLevel("ERROR")
+    if not is_local(master):
+        session.sparkContext.addPyFile(str(pack_code()))
     return session
+
+
+def is_local(master: str) -> bool:
+    return master.startswith("local")
+
+
+def make_settings(master: str) -> dict[str, str]:
+    """All settings of a Spark on `master`."""
+    here = {CODE: str(ROOT)} if is_local(master) else {}
+    tuning = {f"spark.executorEnv.{name}": value for name, value in MEMORY_STAYS.items()}
+    return SETTINGS | tuning | here | {"spark.master": allow_retries(master)}
+
+
+@cache
+def pack_code() -> Path:
+    """A zip of the package `pipeline` for the tasks of a Spark on other machines; it lasts as long as this process."""
+    folder = Path(tempfile.mkdtemp(prefix="market-code-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Path(shutil.make_archive(str(folder / "pipeline"), "zip", ROOT, "pipeline"))
 
 
 def allow_retries(master: str) -> str:
@@ -63,15 +103,18 @@ def allow_retries(master: str) -> str:
     return f"local[{local[1] or 1},4]" if local else master
 
 
-def worker_environment() -> dict[str, str]:
-    """What Spark's processes need: Java, this Python, the project on its path, and no look at the network's names."""
+def worker_environment(master: str) -> dict[str, str]:
+    """What Spark's processes need: Java, this Python, the project on its path, and on one machine no look at the
+    network's names.
+    """
     paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
     return {
         "JAVA_HOME": str(find_java()),
         "PYSPARK_PYTHON": sys.executable,
         "PYSPARK_DRIVER_PYTHON": sys.executable,
         "PYTHONPATH": os.pathsep.join(dict.fromkeys(paths)),
-        "SPARK_LOCAL_IP": os.environ.get("SPARK_LOCAL_IP", "127.0.0.1"),
+        **MEMORY_STAYS,
+        **({"SPARK_LOCAL_IP": os.environ.get("SPARK_LOCAL_IP", "127.0.0.1")} if is_local(master) else {}),
     }
 
 
@@ -101,15 +144,14 @@ def connect_server(master: str, log: Path) -> Iterator[str]:
 
     home = Path(pyspark.__file__).parent
     port = find_port()
-    settings = SETTINGS | {
-        "spark.master": allow_retries(master),
+    settings = make_settings(master) | {
         "spark.connect.grpc.binding.address": "127.0.0.1",
         "spark.connect.grpc.binding.port": str(port),
     }
     command = [str(home / "bin" / "spark-submit"), "--class", "org.apache.spark.sql.connect.service.SparkConnectServer"]
     for key, value in settings.items():
         command += ["--conf", f"{key}={value}"]
-    environment = {**os.environ, **worker_environment(), "SPARK_HOME": str(home)}
+    environment = {**os.environ, **worker_environment(master), "SPARK_HOME": str(home)}
     environment.pop("SPARK_REMOTE", None)
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as output:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from pipeline.contract import REASONS
-from pipeline.market_csv import ROWS, parse_carefully, parse_fast, parse_market_csv, read_header
+from pipeline.market_csv import ROWS, parse_carefully, parse_fast, parse_market_csv, parse_market_csvs, read_header
 
 HEADER = b"Date,Open,High,Low,Close,Adj Close,Volume"
 GOOD = b"2020-01-02,10.0,10.5,9.9,10.1,10.1,1000"
@@ -213,3 +213,37 @@ def test_fast_way_and_careful_way_agree_whatever_the_bytes(seed):
         assert fast.table.equals(careful.table)
         assert fast.refused == careful.refused
     assert parse_market_csv(data).table.equals(careful.table)
+
+
+def spoil(rng: random.Random, file: bytes) -> bytes:
+    """One of the things that happen to files."""
+    at = rng.randrange(len(file))
+    lines = file.split(b"\n")
+    row = rng.randrange(1, len(lines) - 1)
+    return rng.choice(
+        [
+            file[:at],  # cut short
+            file[:at] + bytes([rng.randrange(256)]) + file[at + 1 :],
+            b"\n".join([*lines[:row], b"", *lines[row:]]),
+            b"\n".join([*lines[:row], b"2020-01-03,,,,,,", *lines[row:]]),
+            b"\n".join([*lines[:row], lines[row], *lines[row:]]),  # a day twice
+            b"\n".join([lines[0], *reversed(lines[1:-1]), b""]),
+            file.replace(b"\n", b"\r\n"),
+            file.replace(b"Adj Close", b"Adj Close,Note", 1),
+            b"",
+            HEADER + b"\n",
+        ]
+    )
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_files_read_together_are_read_as_each_alone(seed):
+    """Neighbours never touch each other's rows, whatever one of them holds."""
+    rng = random.Random(seed)
+    files = [b"\n".join([HEADER, *make_lines(rng, rng.randrange(1, 50)), b""]) for _ in range(8)]
+    for number in rng.sample(range(8), rng.randrange(4)):
+        files[number] = spoil(rng, files[number])
+    for together, data in zip(parse_market_csvs(files), files, strict=True):
+        alone = parse_market_csv(data)
+        assert together.table.equals(alone.table)
+        assert (together.refused, together.data_rows) == (alone.refused, alone.data_rows)

@@ -15,10 +15,11 @@ from pathlib import Path
 WINDOW = 30
 TITLES = {
     "floor": "floor: pyarrow parses and writes, no Spark, nothing checked",
-    "polars": "Polars, file by file, then rolling over the whole column",
-    "project": "the stages as one script",
+    "polars": "Polars, expert version: one scan, then rolling over the whole column",
+    "duckdb": "DuckDB, window functions",
+    "project": "the stages as one script: naive, linear and grid trained",
     "notebooks": "run_all.py: four notebooks, naive, linear and grid trained",
-    "pandas": "pandas with threads, then groupby-rolling",
+    "pandas": "pandas with threads, groupby-rolling, then XGBoost",
     "plain_spark": "Spark, read.csv and window functions",
 }
 SPARK_SHARE = 32  # plain Spark gets one file in so many
@@ -64,38 +65,90 @@ def write_batch(files: list[Path], path: Path) -> None:
 
 
 def run_polars(corpus: Path, work: Path) -> dict:
+    """As an expert would: one scan of all files, symbols as categories by the runs of the files' paths, and windows
+    that roll over the whole column and are masked where they reach into the symbol before.
+    """
+    import numpy as np
     import polars as pl
 
-    clock, files = Clock(), list_files(corpus)
+    clock, files = Clock(), [file for file in list_files(corpus) if file.stat().st_size]
     names = pl.read_csv(corpus / "symbols_valid_meta.csv", columns=["NASDAQ Symbol", "Security Name"])
-    prices = ["Open", "High", "Low", "Close", "Adj Close"]
-    schema = {"Date": pl.Date, **dict.fromkeys([*prices, "Volume"], pl.Float64)}
-    frames = []
-    for file in files:
-        frame = pl.read_csv(file, schema=schema)
-        frames.append(
-            frame.drop_nulls().with_columns(pl.lit(file.stem).alias("Symbol"), pl.col("Volume").cast(pl.Int64))
-        )
-    market = pl.concat(frames).join(
-        names, left_on="Symbol", right_on="NASDAQ Symbol", how="left", maintain_order="left"
+    named = dict(names.drop_nulls().iter_rows())
+    schema = {"Date": pl.Date, **dict.fromkeys(["Open", "High", "Low", "Close", "Adj Close", "Volume"], pl.Float64)}
+    market = pl.scan_csv(files, schema=schema, include_file_paths="path").drop_nulls()
+    market = market.with_columns(pl.col("Volume").cast(pl.Int64)).collect()
+    runs = market["path"].rle().struct.unnest()
+    symbols = [Path(path).stem for path in runs["value"]]
+    labels = list(dict.fromkeys(named[symbol] for symbol in symbols if symbol in named))
+    codes = {label: code for code, label in enumerate(labels)}
+    by_run = pl.Series([codes.get(named.get(symbol)) for symbol in symbols], dtype=pl.UInt32)
+    rows = np.repeat(np.arange(len(symbols), dtype=np.uint32), runs["len"].to_numpy())
+    market = market.drop("path").with_columns(
+        pl.Series("Symbol", rows).cast(pl.Enum(symbols)),
+        by_run.gather(rows).cast(pl.Enum(labels)).alias("Security Name"),
     )
     market.write_parquet(work / "prices.parquet", compression="zstd", compression_level=1)
     found = {"ingest": clock.lap(), "rows": market.height, "volume": market["Volume"].sum()}
-    del market, frames
+    del market
     clock.lap()
     market = pl.read_parquet(work / "prices.parquet")
-    full = pl.col("Symbol") == pl.col("Symbol").shift(WINDOW - 1)
+    symbol = pl.col("Symbol").to_physical()
+    full = symbol == symbol.shift(WINDOW - 1)
     mean = pl.col("Volume").rolling_mean(WINDOW)
     median = pl.col("Adj Close").rolling_median(WINDOW)
     market = market.with_columns(
         pl.when(full).then(mean).alias("vol_moving_avg"), pl.when(full).then(median).alias("adj_close_rolling_med")
     )
     market.write_parquet(work / "features.parquet", compression="zstd", compression_level=1)
-    return found | {"features": clock.lap(), "medians": market["adj_close_rolling_med"].sum()}
+    return found | {"features": clock.lap()} | sum_up(market["vol_moving_avg"], market["adj_close_rolling_med"])
+
+
+def sum_up(means, medians) -> dict:
+    """What all contestants must agree on, from the two columns of features."""
+    return {"means": float(means.sum()), "medians": float(medians.sum())}
+
+
+def run_duckdb(corpus: Path, work: Path) -> dict:
+    import duckdb
+
+    clock, files = Clock(), [str(file) for file in list_files(corpus) if file.stat().st_size]
+    session = duckdb.connect()
+    numbers = ", ".join(f"'{name}': 'DOUBLE'" for name in ("Open", "High", "Low", "Close", "Adj Close", "Volume"))
+    session.execute(
+        f"""
+        create table prices as
+        select parse_filename(filename, true) as Symbol, m."Security Name", p.* exclude (filename, Volume),
+               Volume::bigint as Volume
+        from read_csv($files, columns={{'Date': 'DATE', {numbers}}}, header=true, filename=true) p
+        left join (select distinct on ("NASDAQ Symbol") * from read_csv($names)) m
+          on parse_filename(p.filename, true) = m."NASDAQ Symbol"
+        where columns(['Date', 'Open', 'High', 'Low', 'Close', 'Adj Close', 'Volume']) is not null
+        """,
+        {"files": files, "names": str(corpus / "symbols_valid_meta.csv")},
+    )
+    session.execute(f"copy prices to '{work}/prices.parquet' (compression zstd, compression_level 1)")
+    rows, volume = session.execute("select count(*), sum(Volume) from prices").fetchone()
+    found = {"ingest": clock.lap(), "rows": rows, "volume": int(volume)}
+    session.execute(
+        f"""
+        create table features as
+        select *, case when row_number() over days >= {WINDOW} then avg(Volume) over month end as vol_moving_avg,
+               case when row_number() over days >= {WINDOW} then median("Adj Close") over month end
+                 as adj_close_rolling_med
+        from '{work}/prices.parquet'
+        window days as (partition by Symbol order by Date),
+               month as (partition by Symbol order by Date rows between {WINDOW - 1} preceding and current row)
+        """
+    )
+    session.execute(f"copy features to '{work}/features.parquet' (compression zstd, compression_level 1)")
+    seconds = clock.lap()
+    sums = session.execute("select sum(vol_moving_avg), sum(adj_close_rolling_med) from features").fetchone()
+    return found | {"features": seconds, "means": sums[0], "medians": sums[1]}
 
 
 def run_pandas(corpus: Path, work: Path) -> dict:
     import pandas as pd
+    from xgboost import XGBRegressor
 
     def read(file: Path) -> pd.DataFrame:
         return pd.read_csv(file, engine="pyarrow").assign(Symbol=file.stem)
@@ -112,7 +165,11 @@ def run_pandas(corpus: Path, work: Path) -> dict:
     market["vol_moving_avg"] = by_symbol["Volume"].rolling(WINDOW).mean().to_numpy()
     market["adj_close_rolling_med"] = by_symbol["Adj Close"].rolling(WINDOW).median().to_numpy()
     market.to_parquet(work / "features.parquet")
-    return found | {"features": clock.lap(), "medians": float(market["adj_close_rolling_med"].sum())}
+    found |= {"features": clock.lap()} | sum_up(market["vol_moving_avg"], market["adj_close_rolling_med"])
+    clock.lap()
+    learned = market.dropna(subset=["vol_moving_avg", "adj_close_rolling_med"])
+    XGBRegressor().fit(learned[["vol_moving_avg", "adj_close_rolling_med"]], learned["Volume"])
+    return found | {"train": clock.lap()}
 
 
 def run_plain_spark(corpus: Path, work: Path) -> dict:
@@ -165,9 +222,34 @@ def run_project(corpus: Path, work: Path) -> dict:
         parts = write_features(spark, versions["prices"], draft, WINDOW, "rows")
         features = draft.publish(parts, schema=FEATURES, parameters={}, inputs={"prices": versions["prices"].id})
         found["features"] = clock.lap()
-        sums = features.read(spark).agg(F.sum("Volume"), F.sum("adj_close_rolling_med")).first()
+        found["train"] = train_models(spark, features)
+        sums = features.read(spark).agg(*map(F.sum, ("Volume", "adj_close_rolling_med", "vol_moving_avg"))).first()
         spark.stop()
-    return found | {"volume": sums[0], "medians": sums[1]}
+    return found | {"volume": sums[0], "medians": sums[1], "means": sums[2]}
+
+
+def train_models(spark, features) -> float:
+    """Fit naive, linear and grid and judge them, as 03_train does. Returns the seconds."""
+    import pandas as pd
+
+    from pipeline import evaluation, grid, same_day
+    from pipeline.market_rows import read_all_rows
+    from pipeline.periods import plan_periods
+
+    clock = Clock()
+    days = features.read(spark).agg({"Date": "min"}).first()[0], features.read(spark).agg({"Date": "max"}).first()[0]
+    periods = plan_periods("2018-01-01", *map(pd.Timestamp, days))
+    rows = same_day.select_rows(features.read(spark), str(periods.calibration_from.date()))
+    linear, _ = same_day.fit_linear(rows, 0)
+    histograms = grid.fill_histograms(spark, features.files, periods.ends)
+    table = same_day.fit_quantile_grid(histograms.shares[:-1].sum(axis=(0, 1)), 0, 0.0)
+    for judge in (
+        read_all_rows(features.files, periods.calibration_day, periods.test_day),
+        read_all_rows(features.files, periods.test_day),
+    ):
+        for model in (same_day.fit_naive(0), linear, table):
+            evaluation.score(judge.volume, model.predict(judge.vol_moving_avg, judge.adj_close_rolling_med))
+    return clock.lap()
 
 
 def run_notebooks(corpus: Path, work: Path) -> dict:
@@ -185,12 +267,13 @@ def run_notebooks(corpus: Path, work: Path) -> dict:
     subprocess.run(command, check=True, env=environment)
     (run,) = work.glob("runs/*/run.json")
     stages = {stage["name"]: stage["seconds"] for stage in json.loads(run.read_text())["stages"]}
-    return {"ingest": stages["ingest"], "features": stages["features"]}
+    return {name: stages[name] for name in ("ingest", "features", "train")}
 
 
 CONTESTANTS: dict[str, Callable[[Path, Path], dict]] = {
     "floor": run_floor,
     "polars": run_polars,
+    "duckdb": run_duckdb,
     "project": run_project,
     "notebooks": run_notebooks,
     "pandas": run_pandas,

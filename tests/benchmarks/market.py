@@ -75,22 +75,24 @@ def check_agreement(results: list[dict]) -> None:
     whole = [one for one in results if not one.get("part") and one.get("rows")]
     for what in ("rows", "volume"):
         assert len({one[what] for one in whole}) <= 1, {one["name"]: one[what] for one in whole}
-    medians = [one["medians"] for one in whole if one.get("medians") is not None]
-    assert not medians or max(medians) - min(medians) <= 1e-9 * abs(max(medians)), medians
+    for what in ("means", "medians"):
+        sums = {one["name"]: one[what] for one in whole if one.get(what) is not None}
+        spread = max(sums.values(), default=0) - min(sums.values(), default=0)
+        assert spread <= 1e-9 * abs(max(sums.values(), default=0)), sums
 
 
 def show_table(results: list[dict]) -> str:
     base = next((one for one in results if one["name"] == "polars"), None)
     lines = [
-        "| contestant | ingest s | features s | process s | against Polars: ingest, features | peak GiB |",
-        "|---|---|---|---|---|---|",
+        "| contestant | ingest s | features s | train s | process s | against Polars: ingest, features | peak GiB |",
+        "|---|---|---|---|---|---|---|",
     ]
     for one in results:
         ratios = [
             f"{one[stage] / base[stage]:.2f}" if base and one.get(stage) and not one.get("part") else ""
             for stage in ("ingest", "features")
         ]
-        seconds = [f"{one[stage]:.1f}" if one.get(stage) else "" for stage in ("ingest", "features", "wall")]
+        seconds = [f"{one[stage]:.1f}" if one.get(stage) else "" for stage in ("ingest", "features", "train", "wall")]
         label = contestants.TITLES[one["name"]] + (f" ({one['part']})" if one.get("part") else "")
         lines.append(f"| {label} | {' | '.join(seconds)} | {', '.join(filter(None, ratios))} | {one['peak']:.1f} |")
     return "\n".join(lines)
