@@ -191,9 +191,8 @@ def exchange(cursor: "Cursor", target: str, tables: Collection[Table]) -> None:
         view = f"{quote(target)}.{quote(table.name)}"
         rows = f"SELECT * FROM {quote(staging)}.{quote(table.name)}"
         cursor.execute(f"CREATE OR REPLACE VIEW {view} AS {rows}" if table in tables else f"DROP VIEW IF EXISTS {view}")
-    if present:
-        cursor.execute(f"DROP TABLE IF EXISTS {', '.join(f'{quote(live)}.{quote(table.name)}' for table in TABLES)}")
-        cursor.execute(f"DROP SCHEMA {quote(live)}")
+    cursor.execute(f"DROP TABLE IF EXISTS {', '.join(f'{quote(live)}.{quote(table.name)}' for table in TABLES)}")
+    cursor.execute(f"DROP SCHEMA IF EXISTS {quote(live)}")
     cursor.execute(f"ALTER SCHEMA {quote(staging)} RENAME TO {quote(live)}")
 
 

@@ -391,6 +391,13 @@ def test_dataset_that_is_gone_is_gone_from_the_database(market, tmp_path, url):
     assert ask(url, "SELECT to_regclass('metrics') IS NULL") == [(True,)]
 
 
+def test_views_that_somebody_dropped_come_back(market, url):
+    load_postgresql(market, url)
+    do(url, "DROP VIEW prices, features, symbols, quarantine, metrics")
+    load_postgresql(market, url)
+    assert count_prices(url) == 40 * len(ODD)
+
+
 def test_a_second_load_at_the_same_time_is_refused(market, url):
     with postgresql.connect(url) as connection, connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(x'6D61726B6574'::bigint)")
