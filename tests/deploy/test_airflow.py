@@ -1,14 +1,15 @@
 """The DAG in a real Airflow, on a database of its own, from an import to the last task of the demo."""
 
 import json
+from pathlib import Path
 
 import pytest
 
 from pipeline.stages import STAGES
 from pipeline.store import current_version
-from tests.deploy.conftest import ROOT
 
 pytestmark = pytest.mark.slow
+ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / "deploy" / "airflow"
 
 

@@ -1,15 +1,16 @@
 """The assets in a real Dagster, from their graph to the last one materialized."""
 
 import json
+from pathlib import Path
 
 import pytest
 import yaml
 
 from pipeline.stages import STAGES
 from pipeline.store import current_version
-from tests.deploy.conftest import ROOT
 
 pytestmark = pytest.mark.slow
+ROOT = Path(__file__).parents[2]
 DEFINITIONS = ROOT / "deploy" / "dagster" / "definitions.py"
 
 GRAPH = """
