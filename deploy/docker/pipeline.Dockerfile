@@ -17,5 +17,5 @@ ENV PYTHONUNBUFFERED=1
 VOLUME /market/outputs
 # Whether Java is found and the demo's parameters fit the notebooks; the run itself says by its exit code how it went.
 HEALTHCHECK --interval=5m --timeout=30s --start-period=30s \
-    CMD ["python", "-c", "from pipeline.java import find_java; from pipeline.plan import *; find_java(); make_plan(Path('params/demo.yaml'))"]
+    CMD ["python", "-c", "from pathlib import Path; from pipeline import java, plan; java.find_java(); plan.make_plan(Path('params/demo.yaml'))"]
 ENTRYPOINT ["python", "run_all.py"]
