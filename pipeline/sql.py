@@ -27,7 +27,7 @@ def write_views(run_dir: Path) -> Path:
     """Write market.duckdb into the run folder: a view for each dataset that is there. Returns its path.
 
     The views know the run folder by its full path: when it has moved, write them again. Raises InputError if nothing
-    has been published.
+    has been published, PipelineError if DuckDB cannot write the file.
     """
     published = find_published(run_dir)
     path = run_dir / DATABASE_FILE
@@ -39,6 +39,8 @@ def write_views(run_dir: Path) -> Path:
                 rows = select_metrics(home) if table.schema is METRICS else select_rows(home)
                 database.execute(f"CREATE VIEW {quote(table.name)} AS {rows}")
         beside.replace(path)
+    except duckdb.Error as error:
+        raise PipelineError(f"{path} cannot be written: {error}") from None
     finally:
         beside.unlink(missing_ok=True)
     return path

@@ -171,6 +171,15 @@ def test_folder_without_a_run_names_the_notebook(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_file_that_cannot_be_written_is_told_in_a_line(tmp_path):
+    run_dir = tmp_path / "what?"  # DuckDB takes what follows a question mark for options
+    publish_market(run_dir)
+    done = sql("--run-dir", run_dir)
+    assert done.returncode == 7
+    assert done.stderr.startswith(f"error: {run_dir / 'market.duckdb'} cannot be written")
+    assert not list(run_dir.glob("*market.duckdb*"))
+
+
 # PostgreSQL
 
 
