@@ -1,0 +1,55 @@
+"""The assets in a real Dagster, from their graph to the last one materialized."""
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from pipeline.stages import STAGES
+from pipeline.store import current_version
+
+pytestmark = pytest.mark.slow
+ROOT = Path(__file__).parents[2]
+DEFINITIONS = ROOT / "deploy" / "dagster" / "definitions.py"
+
+GRAPH = """
+import json, definitions
+print(json.dumps({
+    asset.key.to_user_string(): sorted(key.to_user_string() for key in asset.asset_deps[asset.key])
+    for asset in definitions.market.assets
+}))
+"""
+
+
+@pytest.fixture
+def dagster(make_environment, run, tmp_path):
+    """Call a program of Dagster's environment, for the demo in a run folder of the test's own."""
+    programs = make_environment("dagster")
+    demo = yaml.safe_load((ROOT / "params" / "demo.yaml").read_text())
+    parameters = tmp_path / "params.yaml"
+    parameters.write_text(yaml.safe_dump(demo | {"RUN_DIR": str(tmp_path / "run"), "TUNNEL": "none"}))
+    home = tmp_path / "dagster"
+    home.mkdir()
+
+    def call(program: str, *arguments) -> str:
+        path = f"{ROOT}:{DEFINITIONS.parent}"
+        settings = {"DAGSTER_HOME": str(home), "MARKET_PARAMS": str(parameters), "PYTHONPATH": path}
+        done = run(programs / program, *arguments, **settings)
+        assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
+        return done.stdout
+
+    return call
+
+
+def test_the_graph_is_that_of_the_datasets(dagster):
+    graph = json.loads(dagster("python", "-c", GRAPH).splitlines()[-1])
+    assert graph == {"prices": [], "features": ["prices"], "model": ["features", "prices"], "serve": ["model"]}
+
+
+def test_the_demo_is_materialized_to_the_end(dagster, tmp_path):
+    dagster("dagster", "asset", "materialize", "-f", DEFINITIONS, "-d", ROOT, "--select", "*")
+    assert current_version(tmp_path / "run", "features").rows == 22_216
+    assert current_version(tmp_path / "run", "model").manifest["inputs"]
+    executed = {path.stem for path in (tmp_path / "run" / "dagster").glob("*.ipynb")}
+    assert executed == {next(iter(stage.writes), stage.name) for stage in STAGES}
