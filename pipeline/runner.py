@@ -1,6 +1,7 @@
 """Run a plan: the notebooks by papermill, in order, on one Spark, in one run folder that nobody else holds."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -126,9 +127,10 @@ def explain_plan(plan: Plan, display: Display, fresh: bool) -> None:
 
 
 def serve(plan: Plan) -> int:
-    """Serve the run's model in a process of its own until Ctrl-C. Returns its exit code."""
+    """Serve the run's model in a process of its own until Ctrl-C or SIGTERM. Returns its exit code."""
     command = [sys.executable, "-m", "serving", "--run-dir", str(plan.run_dir), "--tunnel", plan["TUNNEL"]]
     with subprocess.Popen(command, cwd=ROOT) as server:
+        signal.signal(signal.SIGTERM, lambda *_: server.terminate())
         try:
             return server.wait()
         except KeyboardInterrupt:

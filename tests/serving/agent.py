@@ -1,6 +1,6 @@
 """Stands in for ngrok's agent where there is no account: the same start-up lines and API, and it really forwards.
 
-Refuses the token "refused". Says in AGENT_SEEN what it was started with.
+Refuses the tokens "refused" and "spent". Says in AGENT_SEEN what it was started with.
 """
 
 import json
@@ -14,6 +14,10 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 endpoints = {}
+REFUSALS = {
+    "refused": "authentication failed: the token is not valid ERR_NGROK_105",
+    "spent": "the account has used up the requests of this month ERR_NGROK_727",
+}
 
 
 class Api(BaseHTTPRequestHandler):
@@ -66,11 +70,8 @@ def pump(source, sink):
 def main():
     token = os.environ.get("NGROK_AUTHTOKEN")
     Path(os.environ["AGENT_SEEN"]).write_text(json.dumps({"arguments": sys.argv, "token": token, "pid": os.getpid()}))
-    if token == "refused":
-        print(
-            'lvl=eror msg="failed to auth" err="authentication failed: the token is not valid ERR_NGROK_105"',
-            flush=True,
-        )
+    if token in REFUSALS:
+        print(f'lvl=eror msg="failed to auth" err="{REFUSALS[token]}"', flush=True)
         sys.exit(1)
     api = ThreadingHTTPServer(("127.0.0.1", 0), Api)
     print(f'lvl=info msg="starting web service" addr=127.0.0.1:{api.server_port}', flush=True)

@@ -37,14 +37,26 @@ def publish_model(run_dir: Path, name: str, ratio: float = 0.9) -> Path:
     point = {"kind": "grid", "edges": EDGES, "ratio": [[ratio, ratio + 0.02]] * 3}
     facts = write_bundle(folder, point, INTERVAL, QUESTIONS, FACTS)
     (folder / "metrics.json").write_text(
-        json.dumps({"same_day": {"champion": "grid", "test_from": "2010-01-01", "models": SCORES}})
+        json.dumps({"same_day": {"champion": "grid", "test_from": "2010-01-01", "coverage": 0.8, "models": SCORES}})
     )
     lines = [
         json.dumps(describe_symbol(symbol, company)) for symbol, company in [("AAPL", "Apple Inc."), ("^GSPC", None)]
     ]
     (folder / "symbols.jsonl").write_text("\n".join(lines) + "\n")
-    files = [{"name": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()} for path in folder.iterdir()]
-    (folder / "manifest.json").write_text(json.dumps({"version": name, "files": files, "model": facts}))
+    contents = {path.name: path.read_bytes() for path in folder.iterdir()}
+    files = [
+        {"name": name, "bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+        for name, content in contents.items()
+    ]
+    manifest = {
+        "version": name,
+        "rows": 0,
+        "files": files,
+        "parameters": {},
+        "inputs": {"features": "0"},
+        "model": facts,
+    }
+    (folder / "manifest.json").write_text(json.dumps(manifest))
     make_current(run_dir, name)
     return folder
 

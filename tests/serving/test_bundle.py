@@ -97,8 +97,10 @@ def test_models_are_exchanged_under_load(tmp_path):
     for asker in askers:
         asker.start()
     wait_for((200, "one", 1_000_000), seen)
+    models.follow()
     publish_model(tmp_path, "two", ratio=2.0)
-    models.look()
+    wait_for((200, "two", 2_000_000), seen)
+    models.stop()
     bad = publish_model(tmp_path, "bad", ratio=3.0)
     (bad / "model.json").write_text("{")
     models.look()

@@ -12,6 +12,7 @@ from pathlib import Path
 import httpx
 import psutil
 import pytest
+from conftest import publish_model
 
 import serving.server
 
@@ -209,11 +210,40 @@ def test_the_agent_ends_with_the_server_and_the_token_is_nowhere_to_be_read(link
     assert not psutil.pid_exists(seen["pid"])
 
 
+def test_a_run_that_serves_shares_its_link_and_keeps_the_token_to_itself(agent, tmp_path):
+    """run_all.py --serve: the link on the terminal, a visitor with it, and the end by one signal to the run."""
+    run = tmp_path / "run"
+    publish_model(run, "20260102T030405000000-0123abcd")
+    command = [sys.executable, "run_all.py", "--only", "serve", "--serve", "--run-dir", str(run)]
+    environment = {**os.environ, **agent, "NGROK_AUTHTOKEN": "secret-token-2", "PYTHONUNBUFFERED": "1"}
+    with subprocess.Popen(command, cwd=ROOT, env=environment, text=True, stdout=subprocess.PIPE, stderr=-2) as process:
+        printed = ""
+        while "/?key=" not in printed and (line := process.stdout.readline()):
+            printed += line
+        assert "/?key=" in printed, printed
+        link = printed.split()[-1]
+        with httpx.Client(follow_redirects=True) as visitor:
+            assert visitor.get(link).status_code == 200
+            assert visitor.get(link.split("/?")[0] + QUESTION).json() == 10_580
+        agent_pid = json.loads(Path(agent["AGENT_SEEN"]).read_text())["pid"]
+        process.send_signal(signal.SIGTERM)
+        printed += process.communicate(timeout=20)[0]
+    assert not psutil.pid_exists(agent_pid)
+    assert not psutil.Process().children()
+    key = link.partition("key=")[2]
+    kept = [path for path in run.rglob("*") if path.is_file()]
+    assert any(path.name == "04_serve.ipynb" for path in kept)
+    for secret in ("secret-token-2", key):
+        assert not [path for path in kept if secret.encode() in path.read_bytes()]
+    assert "secret-token-2" not in printed
+
+
 @pytest.mark.parametrize(
     ("token", "program", "words"),
     [
         ("", None, "token"),
         ("refused", None, "ERR_NGROK_105"),
+        ("spent", None, "used up the requests"),
         ("good", "/nowhere/ngrok", "local serving goes on"),
     ],
 )

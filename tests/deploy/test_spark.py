@@ -1,0 +1,143 @@
+"""A real standalone cluster, and a Connect server that knows nothing of the project."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pyspark
+import pytest
+
+from pipeline.spark import worker_environment
+
+pytestmark = pytest.mark.slow
+ROOT = Path(__file__).parents[2]
+CLEAN = {name: value for name, value in os.environ.items() if not name.startswith(("SPARK_", "PYTHONPATH"))}
+
+# Ingest and features in many small parts, so that a worker can die between two of them.
+STAGES = """
+import sys
+from pathlib import Path
+from pipeline import ingest
+from pipeline.contract import FEATURES
+from pipeline.features import write_features
+from pipeline.source import open_source
+from pipeline.spark import open_spark
+from pipeline.store import open_draft
+
+if __name__ == "__main__":
+    master, data, run = sys.argv[1:]
+    ingest.plan_parts.__defaults__ = (3 * 2**20,)
+    spark = open_spark(master)
+    drafts = [open_draft(run, name) for name in ("prices", "symbols", "quarantine")]
+    ingested = ingest.write_prices(spark, open_source("folder", data), drafts[0], drafts[2])
+    prices = ingest.publish_ingested(ingested, *drafts, {})["prices"]
+    draft = open_draft(run, "features")
+    parts = write_features(spark, prices, draft, 30, "rows")
+    draft.publish(parts, schema=FEATURES, parameters={}, inputs={"prices": prices.id})
+    spark.stop()
+"""
+
+
+def find_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def wait_for(condition, seconds: int = 60):
+    deadline = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < deadline, "waited too long"
+        time.sleep(0.02)
+    return found
+
+
+@pytest.fixture
+def cluster(tmp_path):
+    """The address of a cluster of two workers, and the folder of its logs."""
+    port, logs = find_port(), tmp_path / "cluster"
+    settings = {"SPARK_MASTER_PORT": str(port), "PYSPARK_PYTHON": sys.executable}
+    with subprocess.Popen(
+        [ROOT / "deploy/spark/cluster.sh", logs], env=CLEAN | settings, start_new_session=True
+    ) as run:
+        master = logs / "master.log"
+        wait_for(lambda: master.exists() and master.read_text().count("Registering worker") == 2)
+        yield f"spark://127.0.0.1:{port}", logs
+        children = psutil.Process(run.pid).children(recursive=True)
+        run.send_signal(signal.SIGTERM)
+    psutil.wait_procs(children, timeout=20)
+
+
+def run_notebooks(folder: Path, *arguments, **settings) -> dict[str, list[str]]:
+    """Run run_all.py on the demo. Returns the checksums of the files of each dataset."""
+    command = [sys.executable, "run_all.py", "--run-dir", str(folder), "--quiet", *arguments]
+    done = subprocess.run(command, cwd=ROOT, env=CLEAN | settings, capture_output=True, text=True, timeout=600)
+    assert done.returncode == 0, done.stderr
+    return read_checksums(folder)
+
+
+def read_checksums(run: Path) -> dict[str, list[str]]:
+    """SHA-256 of the published files of prices and features."""
+    found = {}
+    for dataset in ("prices", "features"):
+        version = run / dataset / (run / dataset / "CURRENT").read_text().strip()
+        found[dataset] = [file["sha256"] for file in json.loads((version / "manifest.json").read_text())["files"]]
+    return found
+
+
+def test_all_notebooks_run_on_a_cluster_to_the_same_bytes(cluster, tmp_path):
+    address, logs = cluster
+    here = run_notebooks(tmp_path / "here", "--to", "features")
+    there = run_notebooks(tmp_path / "there", "-p", "SPARK_MASTER", address, SPARK_LOCAL_IP="127.0.0.1")
+    assert there == here
+    assert list(logs.glob("work-1/app-*")) and list(logs.glob("work-2/app-*"))  # both took part
+
+
+def test_all_notebooks_run_on_a_connect_server_that_others_started(tmp_path):
+    port = find_port()
+    home = Path(pyspark.__file__).parent
+    settings = ["--conf", f"spark.connect.grpc.binding.port={port}", "--conf", "spark.master=local[2]"]
+    command = [home / "bin/spark-submit", "--class", "org.apache.spark.sql.connect.service.SparkConnectServer"]
+    environment = CLEAN | {"JAVA_HOME": worker_environment("local")["JAVA_HOME"], "PYSPARK_PYTHON": sys.executable}
+    environment |= {"SPARK_HOME": str(home), "SPARK_LOCAL_IP": "127.0.0.1"}
+    log = (tmp_path / "server.log").open("w")
+    with subprocess.Popen([*command, *settings, "spark-internal"], env=environment, stdout=log, stderr=log) as server:
+        wait_for(lambda: "Spark Connect server started" in (tmp_path / "server.log").read_text())
+        there = run_notebooks(tmp_path / "there", SPARK_REMOTE=f"sc://127.0.0.1:{port}")
+        server.terminate()
+    assert there == run_notebooks(tmp_path / "here", "--to", "features")
+
+
+@pytest.mark.parametrize("dataset", ["prices", "features"])
+def test_a_worker_that_dies_costs_no_data(cluster, market_sample, tmp_path, dataset):
+    """Kill one of the two machines while it writes the dataset: the other does its tasks again."""
+    address, _ = cluster
+    script = tmp_path / "stages.py"
+    script.write_text(STAGES)
+
+    def start(master: str, run: Path, **settings) -> subprocess.Popen:
+        run.mkdir()
+        command = [sys.executable, script, master, market_sample, run]
+        environment = CLEAN | settings | {"PYTHONPATH": str(ROOT), "TQDM_DISABLE": "1"}
+        return subprocess.Popen([str(one) for one in command], env=environment, stderr=subprocess.PIPE, text=True)
+
+    with start("local[2]", tmp_path / "here") as undisturbed:
+        assert undisturbed.wait() == 0, undisturbed.stderr.read()[-3000:]
+    with start(address, tmp_path / "there", SPARK_LOCAL_IP="127.0.0.1") as disturbed:
+        wait_for(lambda: len(list((tmp_path / "there" / dataset).glob("*/.attempt-*"))) >= 4)
+        (worker,) = (one for one in psutil.process_iter(["cmdline"]) if is_worker(one, address, "work-1"))
+        for process in (*worker.children(recursive=True), worker):
+            process.kill()
+        assert disturbed.wait() == 0, disturbed.stderr.read()[-3000:]
+    assert read_checksums(tmp_path / "there") == read_checksums(tmp_path / "here")
+
+
+def is_worker(process: psutil.Process, address: str, folder: str) -> bool:
+    line = " ".join(process.info["cmdline"] or ())
+    return "deploy.worker.Worker" in line and address in line and folder in line
