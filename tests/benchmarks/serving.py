@@ -23,10 +23,11 @@ QUESTION = "/predict?vol_moving_avg=1200000&adj_close_rolling_med=25"
 UNITS = {"us": 0.001, "ms": 1.0, "s": 1000.0}
 
 EMPTY = """
-import flask, waitress
+import flask, sys, waitress
+sys.setswitchinterval(0.001)  # threads and turns as in serving/server.py
 app = flask.Flask("empty")
 app.get("/predict")(lambda: "1")
-waitress.serve(app, host="127.0.0.1", port=PORT, threads=8)
+waitress.serve(app, host="127.0.0.1", port=PORT, threads=4)
 """
 FOREST = """
 import flask, joblib, numpy, pandas, tempfile
