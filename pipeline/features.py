@@ -42,7 +42,8 @@ def write_features(
 
 def run_part(path: Path, folder: Path, window_days: int, window_rule: str, tally: Tally) -> str | None:
     """One attempt at one part. Returns what `parts.keep_attempts` takes."""
-    table = add_features(pq.read_table(path), window_days, window_rule)
+    prices = pq.read_table(path, use_threads=False)  # the other cores have tasks of their own
+    table = add_features(prices, window_days, window_rule)
     written = write_attempt(table, folder)
     tally.report(1, table.num_rows)
     return written

@@ -69,5 +69,6 @@ def encode_parquet(table: pa.Table) -> pa.Buffer:
     repeated = [name for name in table.schema.names if name in ("Symbol", "Security Name", "Date", "file", "reason")]
     sink = pa.BufferOutputStream()
     options = {"compression": "zstd", "compression_level": ZSTD_LEVEL, "row_group_size": ROW_GROUP}
-    pq.write_table(table, sink, use_dictionary=repeated, **options)
+    # Readers skip parts by symbol and by day; nobody asks for a range of prices.
+    pq.write_table(table, sink, use_dictionary=repeated, write_statistics=repeated, **options)
     return sink.getvalue()

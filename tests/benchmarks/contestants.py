@@ -12,13 +12,15 @@ from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 
+ROOT = Path(__file__).parents[2]
 WINDOW = 30
 TITLES = {
     "floor": "floor: pyarrow parses and writes, no Spark, nothing checked",
     "polars": "Polars, expert version: one scan, then rolling over the whole column",
     "duckdb": "DuckDB, window functions",
     "project": "the stages as one script: naive, linear and grid trained",
-    "notebooks": "run_all.py: four notebooks, naive, linear and grid trained",
+    "cells": "the notebooks' cells as one script",
+    "notebooks": "run_all.py: the same cells in four kernels by papermill, and their records",
     "pandas": "pandas with threads, groupby-rolling, then XGBoost",
     "plain_spark": "Spark, read.csv and window functions",
 }
@@ -84,8 +86,8 @@ def run_polars(corpus: Path, work: Path) -> dict:
     by_run = pl.Series([codes.get(named.get(symbol)) for symbol in symbols], dtype=pl.UInt32)
     rows = np.repeat(np.arange(len(symbols), dtype=np.uint32), runs["len"].to_numpy())
     market = market.drop("path").with_columns(
-        pl.Series("Symbol", rows).cast(pl.Enum(symbols)),
-        by_run.gather(rows).cast(pl.Enum(labels)).alias("Security Name"),
+        pl.Series("Symbol", rows).cat.to(pl.Enum(symbols)),
+        by_run.gather(rows).cat.to(pl.Enum(labels)).alias("Security Name"),
     )
     market.write_parquet(work / "prices.parquet", compression="zstd", compression_level=1)
     found = {"ingest": clock.lap(), "rows": market.height, "volume": market["Volume"].sum()}
@@ -252,17 +254,46 @@ def train_models(spark, features) -> float:
     return clock.lap()
 
 
+def choose_parameters(corpus: Path, work: Path) -> dict:
+    """Parameters of a run on the whole market that trains naive, linear and grid."""
+    import yaml
+
+    chosen = {"RUN_DIR": str(work), "SOURCE": "folder", "DATA_DIR": str(corpus), "TUNNEL": "none"}
+    models = {"MODELS": "naive,linear,grid", "NEXT_DAY": False}
+    return yaml.safe_load((ROOT / "params" / "full.yaml").read_text()) | chosen | models
+
+
+def run_cells(corpus: Path, work: Path) -> dict:
+    """The cells of the four notebooks in one process: what they cost without kernels, papermill and its records."""
+    import matplotlib
+    import nbformat
+
+    from pipeline.spark import connect_server, start_warm_up
+    from pipeline.stages import STAGES
+
+    matplotlib.use("Agg")
+    os.chdir(ROOT / "notebooks")
+    parameters, found, clock = choose_parameters(corpus, work), {}, Clock()
+    with connect_server("local[*]", work / "spark.log") as address:
+        os.environ |= {"SPARK_REMOTE": address, "TQDM_DISABLE": "1"}
+        warming = start_warm_up(address)
+        for stage in STAGES:
+            names = {}
+            for cell in nbformat.read(stage.notebook, as_version=4).cells:
+                if cell.cell_type == "code":
+                    exec(cell.source, names)  # the project's own notebooks
+                if "parameters" in cell.metadata.get("tags", []):
+                    names |= {name: value for name, value in parameters.items() if name in names}
+            found[stage.name] = clock.lap()
+        warming.wait()
+    return found
+
+
 def run_notebooks(corpus: Path, work: Path) -> dict:
-    options = {
-        "SOURCE": "folder",
-        "DATA_DIR": corpus,
-        "MODELS": "naive,linear,grid",
-        "NEXT_DAY": "false",
-        "TUNNEL": "none",
-    }
     command = [sys.executable, "run_all.py", "--params", "params/full.yaml", "--run-dir", str(work), "--quiet"]
-    for name, value in options.items():
-        command += ["-p", name, str(value)]
+    for name, value in choose_parameters(corpus, work).items():
+        if name != "RUN_DIR":
+            command += ["-p", name, str(value)]
     environment = {name: value for name, value in os.environ.items() if name != "SPARK_REMOTE"}
     subprocess.run(command, check=True, env=environment)
     (run,) = work.glob("runs/*/run.json")
@@ -275,6 +306,7 @@ CONTESTANTS: dict[str, Callable[[Path, Path], dict]] = {
     "polars": run_polars,
     "duckdb": run_duckdb,
     "project": run_project,
+    "cells": run_cells,
     "notebooks": run_notebooks,
     "pandas": run_pandas,
     "plain_spark": run_plain_spark,
