@@ -120,10 +120,12 @@ def kill_runs(count: int, seed: int, home: Path) -> None:
         delay = chance.uniform(0, seconds)
         where = f"seed {seed}, kill {number + 1} after {delay:.1f} of {seconds:.1f} s"
         victim = run(run_dir, corpus)
-        time.sleep(delay)
-        family = psutil.Process(victim.pid).children(recursive=True) if victim.poll() is None else []
-        victim.kill()
-        victim.wait()
+        try:
+            time.sleep(delay)
+            family = psutil.Process(victim.pid).children(recursive=True) if victim.poll() is None else []
+        finally:
+            victim.kill()
+            victim.wait()
         assert run(run_dir, corpus).wait() == 0, where
         _, alive = psutil.wait_procs(family, timeout=20)
         assert not alive, f"{where}: {alive} outlived the killed run and the one after it"
