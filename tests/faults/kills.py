@@ -86,6 +86,8 @@ def kill_publishers(count: int, seed: int, home: Path) -> Counter:
             with hold_run(run_dir):
                 left = clear_leftovers(run_dir)
                 found.update({describe_leftover(path) for path in left} or {"nothing"})
+                prune_versions(run_dir, KEEP)
+                assert not list_strays(run_dir), f"{where}: {list_strays(run_dir)}"
                 publish(run_dir, 1000)
                 prune_versions(run_dir, KEEP)
             assert hash_current(run_dir, ("prices",)) == hash_current(undisturbed, ("prices",)), where
@@ -184,7 +186,7 @@ def list_strays(run_dir: Path) -> list[Path]:
     for pointer in run_dir.glob("*/CURRENT"):
         versions = [path for path in pointer.parent.iterdir() if path != pointer and not path.name.startswith(".")]
         strays += [path for path in versions if not (path / "manifest.json").exists()]
-        strays += sorted(versions)[:-KEEP]
+        strays += [*sorted(versions)[:-KEEP], *(path for path in versions if path.name > pointer.read_text().strip())]
         for path in versions:
             listed = {file["name"] for file in json.loads((path / "manifest.json").read_text())["files"]}
             strays += [file for file in path.iterdir() if file.name not in listed | {"manifest.json"}]
