@@ -50,13 +50,16 @@ def publish_forever(run_dir: Path) -> None:
         publish(run_dir, length)
 
 
-def read_forever(run_dir: Path, failures) -> None:
-    """Read the current version over and over, and tell of the first one that is not whole."""
+def read_forever(run_dir: Path, reading, failures) -> None:
+    """Read the current version over and over, and tell of the first one that is not whole. reading: a lock, held
+    meanwhile: who reads for longer than KEEP publications may find his version removed.
+    """
     while True:
         try:
-            version = current_version(run_dir, "prices")
-            for file in version.manifest["files"]:
-                assert hash_file(version.path / file["name"]) == file["sha256"], version.path
+            with reading:
+                version = current_version(run_dir, "prices")
+                for file in version.manifest["files"]:
+                    assert hash_file(version.path / file["name"]) == file["sha256"], version.path
         except Exception as error:
             failures.put(repr(error))
             return
@@ -72,8 +75,8 @@ def kill_publishers(count: int, seed: int, home: Path) -> Counter:
     run_dir, undisturbed = home / "killed", home / "undisturbed"
     for folder in (run_dir, undisturbed):
         publish(folder, 1000)
-    failures = FORK.Queue()
-    reader = FORK.Process(target=read_forever, args=(run_dir, failures))
+    reading, failures = FORK.Lock(), FORK.Queue()
+    reader = FORK.Process(target=read_forever, args=(run_dir, reading, failures))
     reader.start()
     try:
         for number in range(count):
@@ -86,10 +89,12 @@ def kill_publishers(count: int, seed: int, home: Path) -> Counter:
             with hold_run(run_dir):
                 left = clear_leftovers(run_dir)
                 found.update({describe_leftover(path) for path in left} or {"nothing"})
-                publish(run_dir, 1000)
-                prune_versions(run_dir, KEEP)
+                for _ in range(2):
+                    with reading:
+                        prune_versions(run_dir, KEEP)
+                    assert not list_strays(run_dir), f"{where}: {list_strays(run_dir)}"
+                    publish(run_dir, 1000)
             assert hash_current(run_dir, ("prices",)) == hash_current(undisturbed, ("prices",)), where
-            assert not list_strays(run_dir), f"{where}: {list_strays(run_dir)}"
             assert failures.empty(), f"{where}: {failures.get()}"
             assert reader.is_alive(), where
     finally:
@@ -120,10 +125,12 @@ def kill_runs(count: int, seed: int, home: Path) -> None:
         delay = chance.uniform(0, seconds)
         where = f"seed {seed}, kill {number + 1} after {delay:.1f} of {seconds:.1f} s"
         victim = run(run_dir, corpus)
-        time.sleep(delay)
-        family = psutil.Process(victim.pid).children(recursive=True) if victim.poll() is None else []
-        victim.kill()
-        victim.wait()
+        try:
+            time.sleep(delay)
+            family = psutil.Process(victim.pid).children(recursive=True) if victim.poll() is None else []
+        finally:
+            victim.kill()
+            victim.wait()
         assert run(run_dir, corpus).wait() == 0, where
         _, alive = psutil.wait_procs(family, timeout=20)
         assert not alive, f"{where}: {alive} outlived the killed run and the one after it"
@@ -182,7 +189,7 @@ def list_strays(run_dir: Path) -> list[Path]:
     for pointer in run_dir.glob("*/CURRENT"):
         versions = [path for path in pointer.parent.iterdir() if path != pointer and not path.name.startswith(".")]
         strays += [path for path in versions if not (path / "manifest.json").exists()]
-        strays += sorted(versions)[:-KEEP]
+        strays += [*sorted(versions)[:-KEEP], *(path for path in versions if path.name > pointer.read_text().strip())]
         for path in versions:
             listed = {file["name"] for file in json.loads((path / "manifest.json").read_text())["files"]}
             strays += [file for file in path.iterdir() if file.name not in listed | {"manifest.json"}]
