@@ -29,7 +29,7 @@ class Display:
         self.live: Live | None = None
 
     def say(self, text: str) -> None:
-        self.console.print(text, markup=False)
+        self.console.print(text, markup=False, soft_wrap=True)
 
     def warn(self, text: str) -> None:
         self.errors.print(Text(f"warning: {text}", "yellow"))
@@ -49,7 +49,7 @@ class Display:
         line.append(f"{stage.state:<8}", STYLES[stage.state])
         line.append(f"{stage.seconds:>8.1f} s {tell_memory(stage):>9}  " if stage.state != "cached" else " " * 22)
         line.append(note, "dim")
-        self.console.print(line)
+        self.console.print(line, soft_wrap=True)
 
     def end_run(self, result: "RunResult") -> None:
         """The verdict, and on failure one line on standard error that says what to do."""

@@ -1,25 +1,32 @@
 """Execute a notebook by papermill, in a kernel whose own words stay off the terminal."""
 
 import logging
+import os
+import socket
 import threading
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import papermill
 from jupyter_client import AsyncKernelManager
 from nbformat import NotebookNode
 
+from pipeline.errors import ResourceError
 from pipeline.failures import StageEndedEarly
 from pipeline.plan import Step, escape
 from pipeline.processes import measure_memory
 from pipeline.results import StageResult
 
 LOG = "run.log"
+SPARK_GONE = "Spark has ended, probably for want of memory. Run again with fewer cores (SPARK_MASTER)."
+SPARK_PORT = 15002  # where an address of Spark Connect names none
 
 
 def execute(step: Step, folder: Path, timeout: int, outcome: StageResult) -> None:
     """Run a step's notebook in a thread, so that this thread hears signals. The executed notebook is kept in `folder`
-    in any case, and the peak of the memory in `outcome`.
+    in any case, and the peak of the memory in `outcome`. Raises what ended the notebook, or ResourceError as soon as
+    Spark is gone: its client would go on asking for minutes.
     """
     failure: list[BaseException] = []
 
@@ -45,8 +52,26 @@ def execute(step: Step, folder: Path, timeout: int, outcome: StageResult) -> Non
     while thread.is_alive():
         thread.join(0.5)
         outcome.peak_bytes = max(outcome.peak_bytes, measure_memory())
+        if step.needs_spark and is_spark_gone(os.environ.get("SPARK_REMOTE")):
+            raise ResourceError(
+                "Spark has ended, probably for want of memory. Run again with fewer cores (SPARK_MASTER)."
+            )
     if failure:
         raise failure[0]
+
+
+def is_spark_gone(address: str | None) -> bool:
+    """Whether nobody listens any more at an address like sc://127.0.0.1:15002."""
+    if not address:
+        return False
+    place = urlsplit(address)
+    try:
+        socket.create_connection((place.hostname, place.port or SPARK_PORT), timeout=1).close()
+    except ConnectionRefusedError:
+        return True
+    except OSError:  # slow is not gone
+        return False
+    return False
 
 
 def check_whole(notebook: NotebookNode) -> None:

@@ -57,6 +57,8 @@ def describe_full_disk(run_dir: Path | str) -> str:
 def describe_failure(error: BaseException, step: Step) -> tuple[int, str]:
     """Exit code, and one line for the terminal: what happened, where."""
     notebook = step.stage.notebook
+    if isinstance(error, PipelineError):
+        return error.exit_code, f"{notebook}: {error}"
     if isinstance(error, CellTimeoutError):
         return TIME_LIMIT, f"{notebook}: a cell took longer than CELL_TIMEOUT allows."
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
