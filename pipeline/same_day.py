@@ -112,8 +112,10 @@ def summarize_moments(rows: DataFrame, columns: list[str]) -> pd.DataFrame:
     found = rows.agg(*(F.avg(name) for name in columns), *(F.covar_pop(one, other) for one, other in pairs)).first()
     size = len(columns)
     means, covariances = np.array(found[:size], float), np.array(found[size:], float).reshape(size, size)
-    variances, axes = np.linalg.eigh(covariances)
-    steps = (axes * np.sqrt(size * np.maximum(variances, 0))).T
+    # Along the axes of the correlations: next to volumes the variance of a price is less than a rounding error.
+    scales = np.sqrt(np.maximum(np.diag(covariances), np.finfo(float).tiny))
+    variances, axes = np.linalg.eigh(covariances / np.outer(scales, scales))
+    steps = (axes * np.sqrt(size * np.maximum(variances, 0))).T * scales
     return pd.DataFrame(np.vstack([means + steps, means - steps]), columns=columns).assign(weight=0.5 / size)
 
 

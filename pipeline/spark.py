@@ -9,6 +9,7 @@ import atexit
 import os
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -39,6 +40,9 @@ SETTINGS = {
     "spark.sql.execution.arrow.maxRecordsPerBatch": "100000",
     # The JVM plans and waits while Python computes: a collector of one thread leaves Python the cores.
     "spark.driver.extraJavaOptions": "-XX:+UseSerialGC",
+    # A laptop that slept, or an hour of plain Python between two questions, is no reason to give a session up.
+    "spark.network.timeout": "7d",
+    "spark.connect.session.manager.defaultSessionTimeout": "30d",
     # A worker process that imported pandas and pyarrow serves the next task as well.
     "spark.python.worker.reuse": "true",
 }
@@ -172,7 +176,7 @@ def connect_server(master: str, log: Path) -> Iterator[str]:
         server.wait()
         # The guard waits before its last resort; with the server gone there is nothing left to do.
         with suppress(ProcessLookupError):
-            guard.terminate()
+            os.killpg(guard.pid, signal.SIGTERM)  # its sleep too
         guard.wait()
 
 

@@ -42,9 +42,6 @@ def share(server: Server, mode: str) -> Tunnel | None:
 def main() -> int:
     options = read_arguments()
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s")
-    logging.getLogger("waitress.queue").setLevel(
-        logging.ERROR
-    )  # waiting is normal; too much of it is answered with 503
     models = ModelWatch(options.run_dir)
     try:
         models.load()

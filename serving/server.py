@@ -1,5 +1,6 @@
 """The HTTP server: waitress, on two ports of loopback if there is a tunnel."""
 
+import logging
 import socket
 import sys
 import threading
@@ -46,6 +47,8 @@ class Server:
         self.sockets = [listen(host, port), listen("127.0.0.1", 0)]
         self.port, self.tunnel_port = (one.getsockname()[1] for one in self.sockets)
         app.guard.tunnel_port = self.tunnel_port
+        # Waiting is normal; too much of it is answered with 503.
+        logging.getLogger("waitress.queue").setLevel(logging.ERROR)
         self._server = waitress.create_server(
             app,
             sockets=self.sockets,

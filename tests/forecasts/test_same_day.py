@@ -93,7 +93,7 @@ def test_spark_fits_the_same_line_as_numpy(spark, market_files, rows):
     linear, model = same_day.fit_linear(same_day.select_rows(table, "2030-01-01"), len(rows))
     inputs = np.column_stack([rows.vol_moving_avg, rows.adj_close_rolling_med, np.ones(len(rows))])
     expected = inputs @ np.linalg.lstsq(inputs, rows.volume, rcond=None)[0]
-    assert np.allclose(linear.predict(rows.vol_moving_avg, rows.adj_close_rolling_med), expected, rtol=1e-4, atol=50)
+    assert np.allclose(linear.predict(rows.vol_moving_avg, rows.adj_close_rolling_med), expected, rtol=1e-7, atol=1)
     assert linear.point["coefficients"] == list(model.coefficients)
 
 
