@@ -32,7 +32,8 @@ def airflow(make_environment, run, tmp_path):
 
 
 def test_the_dag_runs_the_demo_to_the_end(airflow, tmp_path):
-    assert json.loads(airflow("dags", "list-import-errors", "--local", "-o", "json")) == []
+    errors = airflow("dags", "list-import-errors", "--local", "-o", "json").splitlines()[-1]  # warnings come before it
+    assert json.loads(errors) == []
     run_dir = tmp_path / "run"
     airflow("dags", "test", "market", "--conf", json.dumps({"RUN_DIR": str(run_dir), "TUNNEL": "none"}))
     assert current_version(run_dir, "features").rows == 22_216
