@@ -13,6 +13,9 @@ from serving.server import Server
 from serving.tunnel import Tunnel, open_tunnel
 from serving.watch import ModelWatch
 
+LOOK = 1.0  # seconds between two looks at the tunnel
+LINK_ENDED = "warning: the public link has ended: its agent is gone. Start again for a new one; local serving goes on."
+
 
 def read_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m serving", description="Serve the model of a run folder over HTTP.")
@@ -56,7 +59,10 @@ def main() -> int:
     for one in (signal.SIGINT, signal.SIGTERM):
         signal.signal(one, lambda *_: ended.set())
     tunnel = share(server, options.tunnel)
-    ended.wait()
+    while not ended.wait(LOOK):
+        if tunnel and not tunnel.is_open:
+            print(LINK_ENDED, file=sys.stderr, flush=True)
+            tunnel = None
     if tunnel:
         tunnel.close()
     server.stop()

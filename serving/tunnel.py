@@ -21,6 +21,13 @@ class Tunnel:
     def link(self) -> str:
         return f"{self.address}/?key={self.key}"
 
+    @property
+    def is_open(self) -> bool:
+        """Whether the agent that holds the link still runs. (One without a network keeps the link and tries again.)"""
+        from pyngrok import conf, process
+
+        return process.is_process_running(conf.get_default().ngrok_path)
+
     def close(self) -> None:
         from pyngrok import ngrok
 

@@ -210,6 +210,22 @@ def test_the_agent_ends_with_the_server_and_the_token_is_nowhere_to_be_read(link
     assert not psutil.pid_exists(seen["pid"])
 
 
+def test_a_link_survives_a_pause_and_its_end_is_told(link, agent):
+    """The network drops and comes back: so does the link. The agent dies: the owner reads it, local serving goes on."""
+    public, key, url, process = link
+    agent_pid = json.loads(Path(agent["AGENT_SEEN"]).read_text())["pid"]
+    with httpx.Client(headers={"X-Key": key}, timeout=1) as visitor:
+        os.kill(agent_pid, signal.SIGSTOP)
+        with pytest.raises(httpx.TimeoutException):
+            visitor.get(public + QUESTION)
+        os.kill(agent_pid, signal.SIGCONT)
+        assert visitor.get(public + QUESTION, timeout=10).json() == 10_580
+    os.kill(agent_pid, signal.SIGKILL)
+    while "public link has ended" not in (line := process.stdout.readline()):
+        assert line, "the server ended"
+    assert httpx.get(url + QUESTION).json() == 10_580
+
+
 def test_a_run_that_serves_shares_its_link_and_keeps_the_token_to_itself(agent, tmp_path):
     """run_all.py --serve: the link on the terminal, a visitor with it, and the end by one signal to the run."""
     run = tmp_path / "run"
