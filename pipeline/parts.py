@@ -19,7 +19,7 @@ from pipeline.errors import ResourceError
 
 ATTEMPT_PREFIX = ".attempt-"
 ROW_GROUP = 2**20
-ZSTD_LEVEL = -1
+ZSTD_LEVEL = -3
 
 
 @dataclass(frozen=True)
@@ -62,13 +62,12 @@ def keep_attempts(folder: Path, attempts: Iterable[str | None]) -> list[Written]
 def encode_parquet(table: pa.Table) -> pa.Buffer:
     """The bytes of a Parquet file; they depend on the table alone.
 
-    Numbers are written plainly under the quickest zstd that still halves what LZ4 leaves. (LZ4 itself is out: Spark's
-    reader of it fails now and then when a job leaves a file in the middle. So is splitting doubles by byte, which
-    Spark 4.0, which Colab has, cannot read.)
+    Numbers and days are written plainly under a quick zstd. (LZ4 is out: Spark's reader of it fails now and then when
+    a job leaves a file in the middle. So is splitting doubles by byte, which Spark 4.0, which Colab has, cannot read.)
     """
-    repeated = [name for name in table.schema.names if name in ("Symbol", "Security Name", "Date", "file", "reason")]
+    repeated = [name for name in ("Symbol", "Security Name", "file", "reason") if name in table.schema.names]
+    sought = [name for name in ("Symbol", "Date") if name in table.schema.names]  # by which readers skip parts
     sink = pa.BufferOutputStream()
     options = {"compression": "zstd", "compression_level": ZSTD_LEVEL, "row_group_size": ROW_GROUP}
-    # Readers skip parts by symbol and by day; nobody asks for a range of prices.
-    pq.write_table(table, sink, use_dictionary=repeated, write_statistics=repeated, **options)
+    pq.write_table(table, sink, use_dictionary=repeated, write_statistics=sought, **options)
     return sink.getvalue()

@@ -24,8 +24,9 @@ def rolling_mean(values: np.ndarray, starts: np.ndarray, window: int) -> np.ndar
     result = np.full(len(values), np.nan)
     if len(values) >= window:
         # int64 sums wrap around, and so do their differences: a window's own sum is right as long as it fits.
-        sums = np.concatenate([[0], np.cumsum(values, dtype=np.int64)])
-        result[window - 1 :] = (sums[window:] - sums[:-window]) / window
+        sums = np.zeros(len(values) + 1, np.int64)
+        np.cumsum(values, out=sums[1:])
+        np.divide(sums[window:] - sums[:-window], window, out=result[window - 1 :])
     blank_warm_up(result, starts, window)
     return result
 
