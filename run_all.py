@@ -9,6 +9,10 @@ import argparse
 import sys
 from pathlib import Path
 
+# With this package at hand, what reads notebooks builds a grammar of internationalized web addresses before anything
+# else, which takes longer than all other imports together. No notebook here needs it.
+sys.modules["rfc3987_syntax"] = None
+
 from pipeline.display import Display
 from pipeline.errors import PipelineError, ResourceError
 from pipeline.plan import Plan, make_plan

@@ -10,6 +10,7 @@ can be compared with without reading the older data again.
 
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import date
 from pathlib import Path
@@ -23,6 +24,7 @@ from pipeline.errors import InputError
 from pipeline.store import Version, current_version, write_atomically
 
 HOME = "profiles"
+READERS = 2  # threads that count, a part each
 MODERATE, STRONG = 0.1, 0.25
 TENTHS = np.arange(1, 10) / 10
 LEAST_ROWS = 300  # of which the index of equal distributions is below 0.05
@@ -112,20 +114,25 @@ def make_profile(features: Version, symbols: Version) -> Profile:
 
 
 def count_values(features: Version, after: date | None = None) -> dict[str, np.ndarray]:
-    """How many values of each feature and of the target are in each bin, int64[BINS]; part by part, so in little
-    memory. after: only of later days.
+    """How many values of each feature and of the target are in each bin, int64[BINS]; a few parts at a time, so in
+    little memory. after: only of later days.
     """
+
+    def count_part(part: Path) -> dict[str, np.ndarray]:
+        return {name: np.bincount(find_bins(values), minlength=BINS) for name, values in read_columns(part, after)}
+
     counts = {name: np.zeros(BINS, dtype=np.int64) for name in (*LEVELS, TARGET)}
-    for part in features.files:
-        for name, values in read_columns(part, after):
-            counts[name] += np.bincount(find_bins(values), minlength=BINS)
+    with ThreadPoolExecutor(READERS) as pool:
+        for counted in pool.map(count_part, features.files):
+            for name, found in counted.items():
+                counts[name] += found
     return counts
 
 
 def read_columns(part: Path, after: date | None) -> Iterator[tuple[str, np.ndarray]]:
     """Name and values, float64, of the features and the target in one part, rows without a value left out."""
     later = after and [("Date", ">", after)]
-    table = pq.read_table(part, columns=["Volume", *LEVELS], filters=later)
+    table = pq.read_table(part, columns=["Volume", *LEVELS], filters=later, use_threads=False)
     columns = {name: table[name].to_numpy() for name in table.column_names}
     for name in LEVELS:
         yield name, columns[name][~np.isnan(columns[name])]

@@ -35,6 +35,8 @@ def read_state(run_dir: Path) -> dict[str, Any]:
 
 def record_stage(run_dir: Path, step: Step, inputs: dict[str, str], stamp: str | None, run: str) -> None:
     """Remember that a stage has just been done: by which run, with which inputs, and what became current."""
+    if stamp is not None:  # raw files: what counts is what was read
+        inputs = current_version(run_dir, step.stage.writes[0]).manifest["inputs"]
     state = read_state(run_dir)
     state[step.stage.name] = {
         "fingerprint": fingerprint_step(step, inputs),
@@ -101,13 +103,15 @@ def find_inputs(run_dir: Path, step: Step, source: Source | None) -> tuple[dict[
     """Ids of the versions that a stage would read now, and the stamp of the raw files for the stage that reads those.
 
     Hashing gigabytes of raw files takes seconds, so their content is looked at only where a name, a size or a time is
-    another than at the last run.
+    another than at the last run, and not at all before the first.
     """
     if source is None:
         return {name: read_version_id(run_dir, name) for name in step.stage.reads}, None
     stamp = hash_json([str(source.root), source.stat_fingerprint])
-    last = read_state(run_dir).get(step.stage.name, {})
-    same = last.get("source_stamp") == stamp
+    last = read_state(run_dir).get(step.stage.name)
+    if last is None:
+        return {"source": "unread"}, stamp
+    same = last["source_stamp"] == stamp
     return {"source": last["inputs"]["source"] if same else source.content_fingerprint}, stamp
 
 
