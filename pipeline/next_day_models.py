@@ -9,6 +9,7 @@ import numpy as np
 from pipeline.evaluation import as_served
 from pipeline.next_day import FEATURES
 from pipeline.next_day_rows import NextDayRows
+from pipeline.threads import THREADS
 from pipeline.trading_calendar import EFFECTS
 
 NAMES = [*FEATURES, *EFFECTS]
@@ -22,7 +23,6 @@ GROUPS = {
     "size and kind": ["base", "etf"],
 }
 SEED = 7
-THREADS = 2  # fixed, since sums of floating-point numbers depend on how many threads share them
 CHUNK = 50_000  # rows
 RIDGE = 1e-3  # keeps the least squares solvable where features are sums of each other
 

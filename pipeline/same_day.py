@@ -21,6 +21,7 @@ from pyspark.sql import functions as F
 from pipeline.contract import flagged
 from pipeline.grid import PRICE_EDGES, VOLUME_EDGES, find_cells, find_quantiles, fit_grid
 from pipeline.market_rows import MarketRows, read_rows
+from pipeline.threads import THREADS
 
 FEATURES = ["vol_moving_avg", "adj_close_rolling_med"]
 LEAST_RATIO = 2.0**-4  # what a day without trade counts as on the scale of octaves
@@ -28,7 +29,6 @@ TREES = {"random_forest": 30, "hist_gradient_boosting": 60, "xgboost": 60}
 DEPTH = 7
 FOREST_PARTS = 8
 SEED = 7
-THREADS = 2  # fixed, since sums of floating-point numbers depend on how many threads share them
 
 Predict = Callable[[np.ndarray, np.ndarray], np.ndarray]  # volumes, prices: float64[n] -> float64[n]
 
