@@ -74,8 +74,8 @@ def read_rows(file: Path, first_day: int | None = None, end_day: int | None = No
     return rows.select(keep)
 
 
-def read_all_rows(files: list[Path], first_day: int | None = None, end_day: int | None = None) -> MarketRows:
-    """read_rows of all parts, 40 bytes a row."""
-    parts = [read_rows(file, first_day, end_day) for file in files]
+def read_all_rows(files: list[Path], first_day: int | None = None) -> MarketRows:
+    """The rows of all parts from `first_day` on, 40 bytes a row."""
+    parts = [read_rows(file, first_day) for file in files]
     columns = ([getattr(part, field.name) for part in parts] for field in fields(MarketRows))
     return MarketRows(*(np.concatenate(column) for column in columns))

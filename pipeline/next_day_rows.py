@@ -175,7 +175,10 @@ def collect_rows(
     schema = "period bigint, symbol bigint, day bigint, target bigint, inputs binary, answers binary"
     drawn = map_parts(spark, files, schema, build).sort_by([("symbol", "ascending"), ("day", "ascending")])
     period = drawn["period"].to_numpy()
-    return {name: unpack(drawn.filter(pa.array(period == number))) for number, name in enumerate(PERIODS)}
+    rows = {name: unpack(drawn.filter(pa.array(period == number))) for number, name in enumerate(PERIODS)}
+    del drawn
+    pa.default_memory_pool().release_unused()  # the training that comes next needs the memory
+    return rows
 
 
 def pack(matrix: np.ndarray) -> pa.Array:

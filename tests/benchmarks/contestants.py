@@ -245,10 +245,8 @@ def train_models(spark, features) -> float:
     linear, _ = same_day.fit_linear(rows, 0)
     histograms = grid.fill_histograms(spark, features.files, periods.ends)
     table = same_day.fit_quantile_grid(histograms.shares[:-1].sum(axis=(0, 1)), 0, 0.0)
-    for judge in (
-        read_all_rows(features.files, periods.calibration_day, periods.test_day),
-        read_all_rows(features.files, periods.test_day),
-    ):
+    later = read_all_rows(features.files, periods.calibration_day)
+    for judge in (later.select(later.day < periods.test_day), later.select(later.day >= periods.test_day)):
         for model in (same_day.fit_naive(0), linear, table):
             evaluation.score(judge.volume, model.predict(judge.vol_moving_avg, judge.adj_close_rolling_med))
     return clock.lap()
