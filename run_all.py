@@ -57,7 +57,8 @@ def main() -> int:
     except KeyboardInterrupt:
         return 130
     except OSError as error:  # a run folder that cannot be made, or no room for the first line in it
-        display.errors.print(f"error: {error}", style="red", markup=False, soft_wrap=True)
+        what = f"error: {error}. Nothing was run: --run-dir must name a folder that can be written, with room in it."
+        display.errors.print(what, style="red", markup=False, soft_wrap=True)
         return ResourceError.exit_code
 
 

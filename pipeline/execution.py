@@ -19,7 +19,6 @@ from pipeline.processes import measure_memory
 from pipeline.results import StageResult
 
 LOG = "run.log"
-SPARK_GONE = "Spark has ended, probably for want of memory. Run again with fewer cores (SPARK_MASTER)."
 SPARK_PORT = 15002  # where an address of Spark Connect names none
 
 

@@ -10,8 +10,8 @@ PLACES = {  # column and row of each box
     "symbols": (1, 0),
     "quarantine": (1, 2),
     "features": (2, 1),
-    "model": (3, 1),
-    "server": (4, 1),
+    "model": (3, 0.5),  # so that the edge from the symbols passes above the features
+    "server": (4, 0.5),
 }
 EDGES = (
     ("files", "prices"),
@@ -46,7 +46,7 @@ def draw_lineage(run: dict[str, Any]) -> str:
     )
 
 
-def place(name: str) -> tuple[int, int]:
+def place(name: str) -> tuple[float, float]:
     column, row = PLACES[name]
     return 5 + column * 200, 5 + row * 90
 

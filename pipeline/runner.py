@@ -57,6 +57,8 @@ def run_plan(plan: Plan, display: Display, fresh: bool = False) -> RunResult:
         finally:
             ignore_signals()  # what ends the run must not be interrupted in turn
             end_children()
+            with suppress(OSError):  # a kernel that was ended by force leaves drafts; else the next run clears them
+                clear_leftovers(plan.run_dir)
             os.environ.pop(FOLDER_VARIABLE)
             result.seconds = round(time.monotonic() - clock, 2)
             finish_run(plan, result, display)

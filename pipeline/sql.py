@@ -11,6 +11,7 @@ import glob
 import os
 import secrets
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import duckdb
@@ -42,7 +43,8 @@ def write_views(run_dir: Path) -> Path:
     except duckdb.Error as error:
         raise PipelineError(f"{path} cannot be written: {error}") from None
     finally:
-        beside.unlink(missing_ok=True)
+        with suppress(OSError):  # a folder that may only be read
+            beside.unlink()
     return path
 
 

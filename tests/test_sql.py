@@ -181,6 +181,21 @@ def test_file_that_cannot_be_written_is_told_in_a_line(tmp_path):
     assert not list(run_dir.glob("*market.duckdb*"))
 
 
+def test_folder_that_may_only_be_read_is_told_in_a_line(tmp_path):
+    run_dir = tmp_path / "run"
+    publish_market(run_dir)
+    if subprocess.run(["mount", "--bind", "-o", "ro", run_dir, run_dir], capture_output=True).returncode:
+        run_dir.chmod(0o555)  # this is nothing to root, and only root can mount
+    try:
+        done = sql("--run-dir", run_dir)
+    finally:
+        if subprocess.run(["umount", run_dir], capture_output=True).returncode:
+            run_dir.chmod(0o755)
+    assert done.returncode == 7
+    (line,) = done.stderr.splitlines()
+    assert line.startswith(f"error: {run_dir / 'market.duckdb'} cannot be written")
+
+
 # PostgreSQL
 
 

@@ -159,10 +159,10 @@ def make_corpus(folder: Path) -> Path:
     return folder
 
 
-def run(run_dir: Path, corpus: Path) -> subprocess.Popen:
+def run(run_dir: Path, corpus: Path, *arguments: str) -> subprocess.Popen:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("SPARK_")}
     command = [sys.executable, "run_all.py", "--quiet", "--run-dir", str(run_dir), *FAST]
-    command += ["-p", "SOURCE", "folder", "-p", "DATA_DIR", str(corpus)]
+    command += ["-p", "SOURCE", "folder", "-p", "DATA_DIR", str(corpus), *arguments]
     return subprocess.Popen(command, cwd=ROOT, env=kept, start_new_session=True)
 
 

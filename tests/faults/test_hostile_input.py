@@ -1,16 +1,21 @@
 """Names from the input are text: they never become paths, code or markup."""
 
 import json
+import shutil
 import zipfile
 from pathlib import Path
 
+import pytest
+
 from pipeline.pages import render_notebooks
 from pipeline.report import write_report
-from pipeline.source import METADATA, open_source
+from pipeline.source import METADATA, SAMPLE, open_source
+from tests.faults.kills import run
 from tests.test_ingest import ROW, deliver, make_delivery, read
 from tests.test_market_csv import HEADER
 
 MARKUP = "<script>alert(1)</script>"
+FORMULA = "$A_$#%41"  # to matplotlib a formula, and a wrong one; to an address a fragment and a letter
 
 
 def list_files(folder: Path) -> set[Path]:
@@ -83,3 +88,20 @@ def test_markup_from_the_input_stays_text_in_report_and_pages(tmp_path):
     for page in (report, tmp_path / "01_ingest.html"):
         assert MARKUP not in page.read_text()
         assert "&lt;script&gt;alert(1)" in page.read_text()
+
+
+@pytest.mark.slow
+def test_a_symbol_that_looks_like_a_formula_is_shown_as_it_is(tmp_path):
+    corpus = shutil.copytree(SAMPLE, tmp_path / "in")
+    (corpus / "etfs" / "^GSPC.csv").rename(corpus / "etfs" / f"{FORMULA}.csv")  # what the charts show: most volume
+    listed = corpus / METADATA
+    listed.write_text(listed.read_text().replace("^GSPC", FORMULA))
+    assert run(tmp_path / "run", corpus, "-p", "NEXT_DAY", "true").wait() == 0
+    (served,) = tmp_path.glob("run/runs/*/04_serve.ipynb")
+    assert any(f"symbol {FORMULA}" in " ".join(text.split()) for text in list_texts(served))
+
+
+def list_texts(notebook: Path) -> list[str]:
+    """The plain text of each result of an executed notebook."""
+    outputs = [output for cell in json.loads(notebook.read_text())["cells"] for output in cell.get("outputs", [])]
+    return ["".join(output.get("data", {}).get("text/plain", [])) for output in outputs]

@@ -208,3 +208,12 @@ def test_a_bad_cell_ends_the_run(tmp_path, cell, code, words):
     (executed,) = tmp_path.glob("run/runs/*/01_small.ipynb")
     assert "after it\n" not in executed.read_text().replace("\\n", "\n").replace("print('after it')", "")
     assert not list_survivors(tmp_path / "run")
+
+
+def test_a_kernel_that_dies_leaves_no_draft(tmp_path):
+    draft = f"import os, sys\nsys.path.insert(0, {str(ROOT)!r})\nfrom pipeline.store import open_draft\n"
+    draft += "draft = open_draft(RUN_DIR, 'prices')\n(draft.path / 'part').touch()\nprint(draft.path)\n"
+    assert run_small(tmp_path, draft, "os._exit(0)")["exit_code"] == 7
+    (executed,) = tmp_path.glob("run/runs/*/01_small.ipynb")
+    assert ".draft-" in executed.read_text()
+    assert not list_strays(tmp_path / "run")

@@ -116,6 +116,7 @@ def test_a_run_folder_that_cannot_be_made_is_one_line(tmp_path):
     done = run_all("--run-dir", tmp_path / "file" / "run")
     assert done.returncode == 5
     assert "file" in done.stderr
+    assert "--run-dir" in done.stderr
     assert "Traceback" not in done.stderr
 
 
