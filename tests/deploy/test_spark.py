@@ -50,7 +50,7 @@ def find_port() -> int:
         return probe.getsockname()[1]
 
 
-def wait_for(condition, seconds: int = 60):
+def wait_for(condition, seconds: int = 300):
     deadline = time.monotonic() + seconds
     while not (found := condition()):
         assert time.monotonic() < deadline, "waited too long"
@@ -131,7 +131,9 @@ def test_a_worker_that_dies_costs_no_data(cluster, market_sample, tmp_path, data
     with start("local[2]", tmp_path / "here") as undisturbed:
         assert undisturbed.wait() == 0, undisturbed.stderr.read()[-3000:]
     with start(address, tmp_path / "there", SPARK_LOCAL_IP="127.0.0.1") as disturbed:
-        wait_for(lambda: len(list((tmp_path / "there" / dataset).glob("*/.attempt-*"))) >= 4)
+        attempts = tmp_path / "there" / dataset
+        wait_for(lambda: len(list(attempts.glob("*/.attempt-*"))) >= 4 or disturbed.poll() is not None)
+        assert disturbed.poll() is None, disturbed.stderr.read()[-3000:]
         (worker,) = (one for one in psutil.process_iter(["cmdline"]) if is_worker(one, address, "work-1"))
         for process in (*worker.children(recursive=True), worker):
             process.kill()
