@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cache
@@ -27,6 +28,7 @@ from pipeline.java import find_java
 
 ROOT = Path(__file__).parent.parent
 START_TIMEOUT = 90  # seconds
+SHARED = "session_id"  # in the address of a server: the session that all who use the address share
 CODE = "spark.market.code"  # setting: where the tasks of this Spark find the project by themselves
 
 SETTINGS = {
@@ -66,7 +68,7 @@ def open_spark(master: str) -> SparkSession:
     Raises ResourceError without Java, or if Spark does not start.
     """
     if remote := os.environ.get("SPARK_REMOTE"):
-        session = SparkSession.builder.remote(remote).getOrCreate()
+        session = join_session(remote)
         if session.conf.get(CODE, None) != str(ROOT):
             session.addArtifacts(str(pack_code()), pyfile=True)
         return session
@@ -79,6 +81,13 @@ def open_spark(master: str) -> SparkSession:
     session.sparkContext.setLogLevel("ERROR")
     if not is_local(master):
         session.sparkContext.addPyFile(str(pack_code()))
+    return session
+
+
+def join_session(remote: str) -> SparkSession:
+    """A session on a server. If the address names one that others share, stopping it here leaves it to them."""
+    session = SparkSession.builder.remote(remote).getOrCreate()
+    session.release_session_on_close = SHARED not in remote
     return session
 
 
@@ -139,7 +148,8 @@ def jvm_talk_to(log: Path) -> Iterator[None]:
 
 @contextmanager
 def connect_server(master: str, log: Path) -> Iterator[str]:
-    """Run a Spark Connect server on loopback for the length of the block. Yields its address, sc://127.0.0.1:PORT.
+    """Run a Spark Connect server on loopback for the length of the block. Yields its address, with a session for all
+    who use it: the Python workers of a session serve no other.
 
     It ends with this process, even if that is killed. Raises ResourceError, with the end of `log`, if it does not
     start.
@@ -170,7 +180,7 @@ def connect_server(master: str, log: Path) -> Iterator[str]:
     guard = subprocess.Popen(["sh", "-c", GUARD, str(server.pid)], stdin=subprocess.PIPE, start_new_session=True)
     try:
         wait_for_port(server, port, log)
-        yield f"sc://127.0.0.1:{port}"
+        yield f"sc://127.0.0.1:{port}/;{SHARED}={uuid.uuid4()}"
     finally:
         guard.stdin.close()
         server.wait()
@@ -191,7 +201,7 @@ def start_warm_up(address: str) -> subprocess.Popen:
 
 
 def warm_up(address: str) -> None:
-    session = SparkSession.builder.remote(address).create()
+    session = join_session(address)
     session.range(0, 64, 1, 64).mapInArrow(lambda batches: batches, "id bigint").count()
     session.stop()
 
