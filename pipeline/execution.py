@@ -4,6 +4,7 @@ import logging
 import os
 import socket
 import threading
+import time
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -19,6 +20,7 @@ from pipeline.processes import measure_memory
 from pipeline.results import StageResult
 
 LOG = "run.log"
+MEMORY_EVERY = 2.0  # seconds: a look takes the kernel a tenth of a second, and those who are looked at wait
 SPARK_PORT = 15002  # where an address of Spark Connect names none
 
 
@@ -48,9 +50,12 @@ def execute(step: Step, folder: Path, timeout: int, outcome: StageResult) -> Non
 
     thread = threading.Thread(target=work, daemon=True)
     thread.start()
+    measured = 0.0
     while thread.is_alive():
         thread.join(0.5)
-        outcome.peak_bytes = max(outcome.peak_bytes, measure_memory())
+        if time.monotonic() - measured >= MEMORY_EVERY:
+            outcome.peak_bytes = max(outcome.peak_bytes, measure_memory())
+            measured = time.monotonic()
         if step.needs_spark and is_spark_gone(os.environ.get("SPARK_REMOTE")):
             raise ResourceError(
                 "Spark has ended, probably for want of memory. Run again with fewer cores (SPARK_MASTER)."

@@ -22,7 +22,7 @@ import psutil
 from tests.benchmarks import contestants
 
 ROOT = Path(__file__).parents[2]
-SAMPLING = 0.25  # seconds between two looks at the memory
+SAMPLING = 1.0  # seconds between two looks at the memory, which hold up those who are looked at
 
 
 def lock_in_memory(corpus: Path) -> list[mmap.mmap]:
