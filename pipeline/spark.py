@@ -71,6 +71,7 @@ def open_spark(master: str) -> SparkSession:
         session = join_session(remote)
         if session.conf.get(CODE, None) != str(ROOT):
             session.addArtifacts(str(pack_code()), pyfile=True)
+            session.conf.set(CODE, str(ROOT))  # a shared session takes the code once
         return session
     os.environ.update(worker_environment(master))
     builder = SparkSession.builder
