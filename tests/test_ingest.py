@@ -86,6 +86,7 @@ def test_symbols_and_names_come_through_exactly(spark, tmp_path):
         "AGM-A": 'Farmer Mac, "A"',
         "^GSPC": "S&P 500",
         "PRN": "Profound",
+        "BRK$B": "Class $B$, 5% &amp; <b>",
     }
     odd = [
         "CARR#",

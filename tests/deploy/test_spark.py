@@ -92,15 +92,20 @@ def read_checksums(run: Path) -> dict[str, list[str]]:
     return found
 
 
-def test_all_notebooks_run_on_a_cluster_to_the_same_bytes(cluster, tmp_path):
+@pytest.fixture(scope="module")
+def here(tmp_path_factory) -> dict[str, list[str]]:
+    """What the notebooks publish without a cluster."""
+    return run_notebooks(tmp_path_factory.mktemp("here"), "--to", "features")
+
+
+def test_all_notebooks_run_on_a_cluster_to_the_same_bytes(cluster, here, tmp_path):
     address, logs = cluster
-    here = run_notebooks(tmp_path / "here", "--to", "features")
     there = run_notebooks(tmp_path / "there", "-p", "SPARK_MASTER", address, SPARK_LOCAL_IP="127.0.0.1")
     assert there == here
     assert list(logs.glob("work-1/app-*")) and list(logs.glob("work-2/app-*"))  # both took part
 
 
-def test_all_notebooks_run_on_a_connect_server_that_others_started(tmp_path):
+def test_all_notebooks_run_on_a_connect_server_that_others_started(here, tmp_path):
     port = find_port()
     home = Path(pyspark.__file__).parent
     settings = ["--conf", f"spark.connect.grpc.binding.port={port}", "--conf", "spark.master=local[2]"]
@@ -112,7 +117,7 @@ def test_all_notebooks_run_on_a_connect_server_that_others_started(tmp_path):
         wait_for(lambda: "Spark Connect server started" in (tmp_path / "server.log").read_text())
         there = run_notebooks(tmp_path / "there", SPARK_REMOTE=f"sc://127.0.0.1:{port}")
         server.terminate()
-    assert there == run_notebooks(tmp_path / "here", "--to", "features")
+    assert there == here
 
 
 @pytest.mark.parametrize("dataset", ["prices", "features"])
