@@ -14,7 +14,8 @@ from pipeline.plan import make_plan
 
 ROOT = Path(__file__).resolve().parents[2]
 PLAN = make_plan(ROOT / "params" / "demo.yaml")
-FOLDER = "{{ params.RUN_DIR }}/airflow/{{ ts_nodash }}"  # the executed notebooks of one run
+# The executed notebooks of one run. A run that a person triggers has no logical date; each has a time to run after.
+FOLDER = "{{ params.RUN_DIR }}/airflow/{{ dag_run.run_after | ts_nodash }}"
 
 
 def describe(name: str) -> Param:
