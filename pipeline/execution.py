@@ -14,13 +14,14 @@ from jupyter_client import AsyncKernelManager
 from nbformat import NotebookNode
 
 from pipeline.errors import ResourceError
-from pipeline.failures import StageEndedEarly
+from pipeline.failures import StageEndedEarly, ignore_signals
 from pipeline.plan import Step, escape
-from pipeline.processes import measure_memory
+from pipeline.processes import end_children, measure_memory
 from pipeline.results import StageResult
 
 LOG = "run.log"
 MEMORY_EVERY = 2.0  # seconds: a look takes the kernel a tenth of a second, and those who are looked at wait
+SAVE_TIMEOUT = 10  # seconds
 SPARK_PORT = 15002  # where an address of Spark Connect names none
 
 
@@ -51,15 +52,23 @@ def execute(step: Step, folder: Path, timeout: int, outcome: StageResult) -> Non
     thread = threading.Thread(target=work, daemon=True)
     thread.start()
     measured = 0.0
-    while thread.is_alive():
-        thread.join(0.5)
-        if time.monotonic() - measured >= MEMORY_EVERY:
-            outcome.peak_bytes = max(outcome.peak_bytes, measure_memory())
-            measured = time.monotonic()
-        if step.needs_spark and is_spark_gone(os.environ.get("SPARK_REMOTE")):
-            raise ResourceError(
-                "Spark has ended, probably for want of memory. Run again with fewer cores (SPARK_MASTER)."
-            )
+    try:
+        while thread.is_alive():
+            thread.join(0.5)
+            if time.monotonic() - measured >= MEMORY_EVERY:
+                outcome.peak_bytes = max(outcome.peak_bytes, measure_memory())
+                measured = time.monotonic()
+            if step.needs_spark and is_spark_gone(os.environ.get("SPARK_REMOTE")):
+                raise ResourceError(
+                    "Spark has ended, probably for want of memory. Run again with fewer cores (SPARK_MASTER)."
+                )
+    finally:
+        if (
+            thread.is_alive()
+        ):  # papermill saves the notebook once its kernel is gone: before secrets are taken out of it
+            ignore_signals()
+            end_children()
+            thread.join(SAVE_TIMEOUT)
     if failure:
         raise failure[0]
 
@@ -80,7 +89,8 @@ def is_spark_gone(address: str | None) -> bool:
 
 def check_whole(notebook: NotebookNode) -> None:
     """Raise StageEndedEarly unless every cell of an executed notebook ran: to papermill sys.exit(0) is no error."""
-    if any(cell.cell_type == "code" and cell.source and cell.execution_count is None for cell in notebook.cells):
+    code = [cell for cell in notebook.cells if cell.cell_type == "code" and cell.source.strip()]
+    if any(cell.execution_count is None for cell in code):
         raise StageEndedEarly
 
 

@@ -100,7 +100,7 @@ def describe_memory() -> str:
 
 def scrub_folder(folder: Path) -> None:
     """Take the value of every secret that the environment holds out of all files of a run, whoever wrote it there."""
-    for path in sorted(folder.iterdir()):
+    for path in filter(Path.is_file, folder.iterdir()):
         text = path.read_text(errors="surrogateescape")
         if (clean := scrub(text)) != text:
             path.write_text(clean, errors="surrogateescape")

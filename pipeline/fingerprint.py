@@ -19,7 +19,11 @@ from pipeline.source import Source, open_source
 from pipeline.store import current_version, hash_code, write_atomically
 
 STATE = "stages.json"
-LIBRARIES = ("pyspark", "pyarrow", "numpy", "pandas", "bottleneck", "scikit-learn", "xgboost", "xgboost-cpu")
+ABSENT = "absent"
+LIBRARIES = (
+    *("pyspark", "pyarrow", "numpy", "pandas", "bottleneck", "scipy"),
+    *("scikit-learn", "xgboost", "xgboost-cpu", "exchange_calendars"),
+)
 # Where the work is done and where its results lie do not change them.
 PLACES = ("RUN_DIR", "SPARK_MASTER", "DATA_DIR")
 SERVING = NOTEBOOKS.parent / "serving"
@@ -33,15 +37,20 @@ def read_state(run_dir: Path) -> dict[str, Any]:
         return {}
 
 
-def record_stage(run_dir: Path, step: Step, inputs: dict[str, str], stamp: str | None, run: str) -> None:
-    """Remember that a stage has just been done: by which run, with which inputs, and what became current."""
+def record_stage(
+    run_dir: Path, step: Step, inputs: dict[str, str], parts: dict[str, str], stamp: str | None, run: str
+) -> None:
+    """Remember that a stage has just been done: by which run, with which inputs, and what became current.
+
+    parts: what list_parts gave before the stage began: a file may have been saved while it ran.
+    """
     if stamp is not None:  # raw files: what counts is what was read
         inputs = current_version(run_dir, step.stage.writes[0]).manifest["inputs"]
+        parts = parts | {"input": hash_json(inputs)}
     state = read_state(run_dir)
     state[step.stage.name] = {
-        "fingerprint": fingerprint_step(step, inputs),
         "inputs": inputs,
-        "parts": list_parts(step, inputs),
+        "parts": parts,
         "outputs": read_pointers(run_dir, step.stage.writes),
         "source_stamp": stamp,
         "run": run,
@@ -71,21 +80,15 @@ def explain(run_dir: Path, step: Step, inputs: dict[str, str]) -> str | None:
     last = read_state(run_dir).get(step.stage.name)
     if last is None:
         return "not run yet"
-    if last["outputs"] != read_pointers(run_dir, step.stage.writes):
-        return "its output was exchanged"
-    if last["fingerprint"] == fingerprint_step(step, inputs):
-        return None
-    now = list_parts(step, inputs)
-    changed = [what for what, value in now.items() if last["parts"].get(what) != value]
-    return f"changed: {', '.join(changed)}" if changed else "changed"
-
-
-def fingerprint_step(step: Step, inputs: dict[str, str]) -> str:
-    return hash_json(list_parts(step, inputs))
+    outputs = read_pointers(run_dir, step.stage.writes)
+    if last["outputs"] != outputs:
+        return "its output is gone" if ABSENT in outputs.values() else "its output was exchanged"
+    changed = [what for what, value in list_parts(step, inputs).items() if last["parts"].get(what) != value]
+    return f"changed: {', '.join(changed)}" if changed else None
 
 
 def list_parts(step: Step, inputs: dict[str, str]) -> dict[str, str]:
-    """A hash of each kind of thing that the stage's output depends on."""
+    """The stage's fingerprint: a hash of each kind of thing that its output depends on."""
     parameters = {name: value for name, value in step.parameters.items() if name not in PLACES}
     parts = {
         "notebook": hash_notebook(step.notebook),
@@ -126,12 +129,19 @@ def read_version_id(run_dir: Path, dataset: str) -> str:
     try:
         return current_version(run_dir, dataset).id
     except InputError:
-        return "absent"
+        return ABSENT
 
 
 def read_pointers(run_dir: Path, datasets: tuple[str, ...]) -> dict[str, str]:
-    pointers = {dataset: run_dir / dataset / "CURRENT" for dataset in datasets}
-    return {dataset: path.read_text().strip() if path.exists() else "absent" for dataset, path in pointers.items()}
+    """The name of each dataset's current version."""
+    return {dataset: read_pointer(run_dir, dataset) for dataset in datasets}
+
+
+def read_pointer(run_dir: Path, dataset: str) -> str:
+    try:
+        return current_version(run_dir, dataset).path.name
+    except InputError:
+        return ABSENT
 
 
 def hash_notebook(path: Path) -> str:

@@ -7,13 +7,15 @@ Two lock files, both held by flock, which the kernel gives back when their holde
 
 A kernel started by a run knows the token from PIPELINE_RUN_TOKEN. It publishes only while that run is alive and
 nobody took over.
+
+A draft is held by whoever writes it, so that the holder of the run folder can tell it from what a killed process left.
 """
 
 import fcntl
 import os
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
@@ -61,6 +63,28 @@ def publish_right(run_dir: Path) -> Iterator[None]:
         elif try_lock(lock) or lock.read() != token:
             raise LockedError(f"The run that started this notebook has ended: nothing was published into {run_dir}.")
         yield
+
+
+def hold_draft(path: Path) -> int:
+    """Hold a folder for as long as the returned descriptor is open."""
+    descriptor = os.open(path, os.O_RDONLY)
+    with suppress(OSError):  # a file system that locks no folders: its drafts are nobody's
+        fcntl.flock(descriptor, fcntl.LOCK_SH)
+    return descriptor
+
+
+def is_held(path: Path) -> bool:
+    """Whether a living process holds a draft."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    finally:
+        os.close(descriptor)
+    return False
 
 
 def open_lock(path: Path) -> IO[str]:

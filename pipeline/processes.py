@@ -23,8 +23,15 @@ def measure_memory() -> int:
 
 
 def end_children() -> None:
-    """End every process that this one started and that is still there: kernels of an interrupted notebook."""
-    end(psutil.Process().children(recursive=True))
+    """End every process that this run started and that is still there: kernels of an interrupted notebook."""
+    end([one for one in psutil.Process().children(recursive=True) if read_token(one) == os.environ[TOKEN_VARIABLE]])
+
+
+def read_token(process: psutil.Process) -> str | None:
+    """The token of the run that a process belongs to; None if it belongs to none, or is gone."""
+    with suppress(psutil.Error):
+        return process.environ().get(TOKEN_VARIABLE)
+    return None
 
 
 def end_orphans(run_dir: Path) -> int:

@@ -52,9 +52,11 @@ class RunResult:
 
     def write_all(self, run_dir: Path) -> None:
         """Write run.json for machines and report.html for people, and take secrets out of all records of the run."""
-        previous = find_previous(self.folder)
-        write_report(self.write(gather_facts(run_dir)), previous, self.folder)
-        scrub_folder(self.folder)
+        try:
+            self.write()  # how it ended, whatever the datasets are like
+            write_report(self.write(gather_facts(run_dir)), find_previous(self.folder), self.folder)
+        finally:
+            scrub_folder(self.folder)
 
 
 def find_previous(folder: Path) -> dict | None:
@@ -70,7 +72,7 @@ def find_previous(folder: Path) -> dict | None:
 def clear_records(run_dir: Path) -> None:
     """Remove what killed runs left half-written beside the datasets. Only for the holder of the run folder."""
     for pattern in (".stages.json-*", "profiles/.*", "runs/*/.*", "runs/*/*.progress"):
-        for path in run_dir.glob(pattern):
+        for path in filter(Path.is_file, run_dir.glob(pattern)):  # Jupyter keeps folders of its own beside notebooks
             path.unlink()
 
 

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,7 +23,15 @@ from pipeline.failures import (
     describe_failure,
     ignore_signals,
 )
-from pipeline.fingerprint import explain, find_inputs, find_run, note_stamp, open_step_source, record_stage
+from pipeline.fingerprint import (
+    explain,
+    find_inputs,
+    find_run,
+    list_parts,
+    note_stamp,
+    open_step_source,
+    record_stage,
+)
 from pipeline.lock import hold_run
 from pipeline.plan import Plan, Step
 from pipeline.processes import FOLDER_VARIABLE, end_children, end_orphans
@@ -38,8 +46,8 @@ def run_plan(plan: Plan, display: Display, fresh: bool = False) -> RunResult:
 
     Raises LockedError at once if another run holds the run folder.
     """
-    with hold_run(plan.run_dir), catch_signals():
-        os.environ[FOLDER_VARIABLE] = str(plan.run_dir)
+    settings = {FOLDER_VARIABLE: str(plan.run_dir), "TQDM_DISABLE": "1"}
+    with hold_run(plan.run_dir), set_variables(settings), catch_signals():
         result = begin_run(plan)
         log_words(result.folder)
         clock = time.monotonic()
@@ -59,10 +67,24 @@ def run_plan(plan: Plan, display: Display, fresh: bool = False) -> RunResult:
             end_children()
             with suppress(OSError):  # a kernel that was ended by force leaves drafts; else the next run clears them
                 clear_leftovers(plan.run_dir)
-            os.environ.pop(FOLDER_VARIABLE)
             result.seconds = round(time.monotonic() - clock, 2)
             finish_run(plan, result, display)
         return result
+
+
+@contextmanager
+def set_variables(values: Mapping[str, str]) -> Iterator[None]:
+    """Have environment variables for the length of the block: the run may be a cell of somebody's notebook."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 def begin_run(plan: Plan) -> RunResult:
@@ -77,15 +99,15 @@ def begin_run(plan: Plan) -> RunResult:
 
 
 def finish_run(plan: Plan, result: RunResult, display: Display) -> None:
-    """Write the records, and after a run that went well remove older runs and versions."""
+    """Write the records, and remove older runs and versions."""
     try:
         result.write_all(plan.run_dir)
-        if result.exit_code == 0:
-            prune_versions(plan.run_dir, plan["KEEP"])
-            prune_profiles(plan.run_dir)
-            prune_runs(plan.run_dir, plan["KEEP"])
-    except OSError as error:  # the disk may be full; how the run ended still counts
-        display.warn(f"the run's report could not be written: {error}")
+        prune_versions(plan.run_dir, plan["KEEP"])
+        prune_profiles(plan.run_dir)
+        prune_runs(plan.run_dir, plan["KEEP"])
+    except Exception as error:  # a full disk, a damaged dataset: how the run ended still counts
+        display.warn(f"the run's records could not be written: {type(error).__name__}: {error}")
+        log(error, result)
 
 
 def log(error: BaseException, result: RunResult) -> None:
@@ -109,8 +131,9 @@ def run_steps(plan: Plan, result: RunResult, display: Display, fresh: bool) -> N
                 continue
             if step.needs_spark and "SPARK_REMOTE" not in os.environ:
                 servers.enter_context(share_spark(plan["SPARK_MASTER"], result.folder / "spark.log"))
+            parts = list_parts(step, inputs)
             run_step(plan, step, outcome, result, display)
-            record_stage(plan.run_dir, step, inputs, stamp, result.folder.name)
+            record_stage(plan.run_dir, step, inputs, parts, stamp, result.folder.name)
 
 
 def explain_plan(plan: Plan, display: Display, fresh: bool) -> None:
@@ -143,12 +166,11 @@ def serve(plan: Plan) -> int:
 def share_spark(master: str, log: Path) -> Iterator[None]:
     """Have all notebooks of the run use one server, which warms up while the first kernel starts."""
     with connect_server(master, log) as address:
-        os.environ["SPARK_REMOTE"] = address
         warming = start_warm_up(address)
         try:
-            yield
+            with set_variables({"SPARK_REMOTE": address}):
+                yield
         finally:
-            del os.environ["SPARK_REMOTE"]
             warming.kill()
             warming.wait()
 
@@ -156,12 +178,12 @@ def share_spark(master: str, log: Path) -> Iterator[None]:
 def run_step(plan: Plan, step: Step, outcome: StageResult, result: RunResult, display: Display) -> None:
     """Execute one notebook and say how it went. Raises StageFailed or Interrupted."""
     progress = result.folder / f"{step.stage.name}.progress"
-    os.environ |= {FILE_VARIABLE: str(progress), "TQDM_DISABLE": "1"}
     display.begin_stage(outcome, progress)
     clock = time.monotonic()
     outcome.state = "failed"
     try:
-        execute(step, result.folder, plan["CELL_TIMEOUT"], outcome)
+        with set_variables({FILE_VARIABLE: str(progress)}):
+            execute(step, result.folder, plan["CELL_TIMEOUT"], outcome)
         outcome.state = "done"
     except Exception as error:
         code, outcome.error = describe_failure(error, step)

@@ -25,11 +25,12 @@ from pyspark.sql import SparkSession
 
 from pipeline.errors import ResourceError
 from pipeline.java import find_java
+from pipeline.store import hash_code
 
 ROOT = Path(__file__).parent.parent
 START_TIMEOUT = 90  # seconds
 SHARED = "session_id"  # in the address of a server: the session that all who use the address share
-CODE = "spark.market.code"  # setting: where the tasks of this Spark find the project by themselves
+CODE = "spark.market.code"  # setting: the version of the project's code that the tasks of this session use
 
 SETTINGS = {
     "spark.app.name": "stock market pipeline",
@@ -65,13 +66,12 @@ GUARD = 'cat >/dev/null; kill -TERM "-$0" 2>/dev/null; sleep 5; kill -KILL "-$0"
 def open_spark(master: str) -> SparkSession:
     """A session on the server that SPARK_REMOTE names, else on a Spark of this process's own at `master`.
 
-    Raises ResourceError without Java, or if Spark does not start.
+    Raises ResourceError without Java, if Spark does not start, or if others gave the session another version of the
+    code.
     """
     if remote := os.environ.get("SPARK_REMOTE"):
         session = join_session(remote)
-        if session.conf.get(CODE, None) != str(ROOT):
-            session.addArtifacts(str(pack_code()), pyfile=True)
-            session.conf.set(CODE, str(ROOT))  # a shared session takes the code once
+        hand_over_code(session)
         return session
     os.environ.update(worker_environment(master))
     builder = SparkSession.builder
@@ -92,13 +92,26 @@ def join_session(remote: str) -> SparkSession:
     return session
 
 
+def hand_over_code(session: SparkSession) -> None:
+    """Give a session the project's code, which it takes once. One on the machine that began it knows it already."""
+    known = session.conf.get(CODE, None)
+    if known is None:
+        session.addArtifacts(str(pack_code()), pyfile=True)
+        session.conf.set(CODE, hash_code())
+    elif known != hash_code():
+        raise ResourceError(
+            "The files in pipeline/ have changed since this Spark session began, and it would go on with the old ones. "
+            "Run again; where SPARK_REMOTE names a session_id, give another one."
+        )
+
+
 def is_local(master: str) -> bool:
     return master.startswith("local")
 
 
 def make_settings(master: str) -> dict[str, str]:
     """All settings of a Spark on `master`."""
-    here = {CODE: str(ROOT)} if is_local(master) else {}
+    here = {CODE: hash_code()} if is_local(master) else {}
     tuning = {f"spark.executorEnv.{name}": value for name, value in MEMORY_STAYS.items()}
     return SETTINGS | tuning | here | {"spark.master": allow_retries(master)}
 

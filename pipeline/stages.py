@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Stage:
-    """A notebook and the datasets that it reads from and publishes into the run folder."""
+    """A notebook, the datasets that its results are made of, and those that it publishes into the run folder."""
 
     name: str
     notebook: str

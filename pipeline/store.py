@@ -8,6 +8,7 @@
 import hashlib
 import json
 import os
+import re
 import secrets
 import shutil
 import weakref
@@ -22,12 +23,14 @@ import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 
 from pipeline.errors import InputError
-from pipeline.lock import publish_right
+from pipeline.lock import hold_draft, is_held, publish_right
 from pipeline.parts import Written
 from pipeline.stages import STAGES
 
 DRAFT_PREFIX = ".draft-"
 TIME_FORMAT = "%Y%m%dT%H%M%S%f"
+VERSION_NAME = re.compile(r"\d{8}T\d{12}-[0-9a-f]{8}")
+MANIFEST = "manifest.json"
 
 
 @dataclass(frozen=True)
@@ -39,7 +42,7 @@ class Version:
 
     @cached_property
     def manifest(self) -> dict[str, Any]:
-        return json.loads((self.path / "manifest.json").read_text())
+        return json.loads((self.path / MANIFEST).read_text())
 
     @property
     def id(self) -> str:
@@ -84,7 +87,7 @@ class Draft:
         LockedError, and leaves the old version current, if the process has no right to publish.
         """
         files = [asdict(part) for part in parts]
-        listed = {file["name"] for file in files}
+        listed = {file["name"] for file in files} | {MANIFEST}  # there is one if it was refused the first time
         for stray in self.path.glob(".*"):  # what an attempt wrote after Spark had stopped waiting for it
             stray.unlink()
         others = [path for path in sorted(self.path.iterdir()) if path.name not in listed]
@@ -102,7 +105,7 @@ class Draft:
             "files": files,
         }
         manifest["version"] = hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()[:16]
-        write_atomically(self.path / "manifest.json", json.dumps(manifest, indent=1) + "\n")
+        write_atomically(self.path / MANIFEST, json.dumps(manifest, indent=1) + "\n")
         name = f"{datetime.now(UTC).strftime(TIME_FORMAT)}-{manifest['version'][:8]}"
         home = self.path.parent
         with publish_right(self.run_dir):
@@ -113,13 +116,18 @@ class Draft:
 
 def open_draft(run_dir: Path | str, dataset: str) -> Draft:
     """A folder to write a new version into. It is removed with the draft, or at the process's end, unless it is
-    published.
+    published. As long as the process lives, nobody takes it for a leftover.
     """
     path = Path(run_dir).resolve() / dataset / f"{DRAFT_PREFIX}{secrets.token_hex(6)}"
     path.mkdir(parents=True)
     draft = Draft(Path(run_dir), dataset, path)
-    weakref.finalize(draft, shutil.rmtree, path, ignore_errors=True)
+    weakref.finalize(draft, discard, path, hold_draft(path))
     return draft
+
+
+def discard(path: Path, held: int) -> None:
+    shutil.rmtree(path, ignore_errors=True)  # nothing is there any more if it was published
+    os.close(held)
 
 
 def current_version(run_dir: Path | str, dataset: str) -> Version:
@@ -148,16 +156,16 @@ def clear_leftovers(run_dir: Path | str) -> list[Path]:
 
 
 def is_leftover(path: Path) -> bool:
-    """Whether a dataset's entry was never finished.
+    """Whether a dataset's entry was never finished, by a process that is gone. What others put there is not ours.
 
     A version's name begins with the moment before the pointer was replaced. One that is later than the pointer itself
     was renamed by a process that died before the replacement. (Who goes back by editing CURRENT makes the pointer
     newer than all.)
     """
     pointer = path.parent / "CURRENT"
-    if path.name.startswith("."):
-        return True
-    if path == pointer:
+    if path.name.startswith((DRAFT_PREFIX, f".{pointer.name}-")):
+        return not is_held(path)
+    if not is_version(path):
         return False
     if not pointer.exists():
         return True
@@ -165,12 +173,16 @@ def is_leftover(path: Path) -> bool:
     return path.name != pointer.read_text().strip() and named.timestamp() > pointer.stat().st_mtime
 
 
+def is_version(path: Path) -> bool:
+    return path.is_dir() and VERSION_NAME.fullmatch(path.name) is not None
+
+
 def prune_versions(run_dir: Path | str, keep: int) -> list[Path]:
     """Remove all but the `keep` newest versions of each dataset, and never the current one."""
     removed = []
     for pointer in sorted(Path(run_dir).glob("*/CURRENT")):
         current = pointer.read_text().strip()
-        versions = sorted(path for path in pointer.parent.iterdir() if path.is_dir() and not path.name.startswith("."))
+        versions = sorted(filter(is_version, pointer.parent.iterdir()))
         for path in versions[:-keep]:
             if path.name != current:
                 shutil.rmtree(path)

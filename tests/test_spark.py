@@ -6,13 +6,17 @@ import subprocess
 import sys
 import uuid
 
+import pytest
+
 from pipeline.spark import ROOT
 
-# What a notebook does, twice on one session: the second finds what the first left there.
+# What a notebook does on a session where the one before it has left something.
 NOTEBOOK = """
-import sys
-from pipeline.spark import open_spark
+import os, sys
+from pipeline.spark import CODE, join_session, open_spark
 
+if sys.argv[1] == "none":  # the tests' server knows the code from its own path; another one would not
+    join_session(os.environ["SPARK_REMOTE"]).conf.unset(CODE)
 spark = open_spark("local[1]")
 assert spark.conf.get("spark.market.before", "none") == sys.argv[1], "not the session of the others"
 spark.conf.set("spark.market.before", sys.argv[2])
@@ -21,13 +25,30 @@ spark.stop()
 """
 
 
-def test_a_shared_session_outlives_a_notebook_and_a_change_of_the_code(spark, tmp_path):
-    """A second set of the project's files under the name of the first is refused by Spark: it must not be sent."""
-    shutil.copytree(ROOT / "pipeline", tmp_path / "pipeline")  # a project that the server cannot know
+@pytest.fixture
+def run_notebook(spark, tmp_path):
+    """Run NOTEBOOK on a session for this test alone, with a copy of the project."""
+    shutil.copytree(ROOT / "pipeline", tmp_path / "pipeline")
     server, _, _ = os.environ["SPARK_REMOTE"].partition(";")
     environment = os.environ | {"SPARK_REMOTE": f"{server};session_id={uuid.uuid4()}", "PYTHONPATH": str(tmp_path)}
-    for before, after in (("none", "first"), ("first", "second")):
-        (tmp_path / "pipeline" / "extra.py").write_text(f"EDITION = {after!r}\n")
+
+    def run(before: str, after: str) -> subprocess.CompletedProcess:
         command = [sys.executable, "-c", NOTEBOOK, before, after]
-        done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
-        assert done.returncode == 0, done.stderr[-2000:]
+        return subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+
+    return run
+
+
+def test_notebooks_share_a_session_and_its_code(run_notebook, tmp_path):
+    """Spark refuses a second file of one name that differs, so the code must not be sent again."""
+    first = run_notebook("none", "first")
+    assert first.returncode == 0, first.stderr
+    (tmp_path / "pipeline" / "compiled.pyc").touch()  # no code, but in what would be sent
+    second = run_notebook("first", "second")
+    assert second.returncode == 0, second.stderr
+
+
+def test_a_session_with_older_code_is_not_used(run_notebook, tmp_path):
+    run_notebook("none", "first")
+    (tmp_path / "pipeline" / "rolling.py").open("a").write("# edited\n")
+    assert "ResourceError: The files in pipeline/ have changed" in run_notebook("first", "second").stderr

@@ -80,6 +80,20 @@ def test_notebook_by_hand_may_not_publish_into_a_folder_that_a_run_holds(tmp_pat
     assert current_version(tmp_path, "prices").rows == 2
 
 
+def test_refused_notebook_publishes_once_the_run_has_ended(tmp_path):
+    """The refusal says to run the cell again: what it wrote must be there still, and be described rightly."""
+    draft = open_draft(tmp_path, "prices")
+    parts = keep_attempts(draft.path, [write_attempt(pa.table({"n": [1]}), draft.path)])
+    with hold_run(tmp_path):
+        token = os.environ.pop(TOKEN_VARIABLE)
+        with pytest.raises(LockedError, match="run this cell again"):
+            draft.publish(parts, schema=SCHEMA, parameters={}, inputs={})
+        os.environ[TOKEN_VARIABLE] = token
+        assert clear_leftovers(tmp_path) == []
+    version = draft.publish(parts, schema=SCHEMA, parameters={}, inputs={})
+    assert [file["name"] for file in version.manifest["files"]] == ["part-00000.parquet"]
+
+
 def test_orphan_of_a_dead_run_publishes_nothing(tmp_path, monkeypatch):
     publish(tmp_path, 1)
     with hold_run(tmp_path) as token:
@@ -188,3 +202,19 @@ def test_old_versions_are_pruned_and_the_current_one_never(tmp_path):
     prune_versions(tmp_path, keep=2)
     left = {path.name for path in (tmp_path / "prices").iterdir()}
     assert left == {"CURRENT", *(versions[index].path.name for index in (0, 2, 3))}
+
+
+@pytest.mark.parametrize("published", [0, 3])
+def test_what_others_put_there_is_left_alone(tmp_path, published):
+    home = tmp_path / "prices"
+    (home / "backup").mkdir(parents=True)
+    (home / ".ipynb_checkpoints").mkdir()
+    (home / "notes.txt").write_text("mine")
+    for length in range(published):
+        publish(tmp_path, *range(length))
+        time.sleep(0.001)
+    clear_leftovers(tmp_path)
+    prune_versions(tmp_path, keep=1)
+    left = {path.name for path in home.iterdir()}
+    assert left >= {"backup", ".ipynb_checkpoints", "notes.txt"}
+    assert len(left) == (5 if published else 3)  # and the current version with its pointer

@@ -165,18 +165,56 @@ def test_java_is_packaged_or_asked_for(tmp_path, monkeypatch):
 
 def run_small(home: Path, *cells: str, **environment: str) -> dict:
     """Run a notebook of these cells as the only stage, in a process of its own. Returns what run.json holds."""
+    done = run_script(RUN_SMALL, home, *cells, **environment)
+    run = json.loads(max(home.glob("run/runs/*/run.json")).read_text())
+    assert done.returncode == run["exit_code"], done.stderr
+    assert "Traceback" not in done.stderr
+    return run
+
+
+def run_script(script: str, home: Path, *cells: str, **environment: str) -> subprocess.CompletedProcess:
+    """Run a script that executes a notebook of these cells."""
     sources = ["RUN_DIR: str = ''", *cells]
     nodes = [nbformat.v4.new_code_cell(source) for source in sources]
     nodes[0].metadata["tags"] = ["parameters"]
     kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
     nbformat.write(nbformat.v4.new_notebook(cells=nodes, metadata=kernel), home / "01_small.ipynb")
     (home / "params.yaml").write_text("CELL_TIMEOUT: 5\n")
-    command = [sys.executable, "-c", RUN_SMALL, str(home)]
-    done = subprocess.run(command, cwd=ROOT, env=os.environ | environment, capture_output=True, text=True, timeout=120)
-    run = json.loads(max(home.glob("run/runs/*/run.json")).read_text())
-    assert done.returncode == run["exit_code"], done.stderr
-    assert "Traceback" not in done.stderr
-    return run
+    command = [sys.executable, "-c", script, str(home)]
+    return subprocess.run(command, cwd=ROOT, env=os.environ | environment, capture_output=True, text=True, timeout=120)
+
+
+# A run in a cell of a notebook, as `%run run_all.py` makes it, interrupted while its own notebook is at work.
+RUN_IN_A_CELL = """
+import os, signal, subprocess, sys, threading, time
+from pathlib import Path
+neighbour = subprocess.Popen(["sleep", "100"])
+before = dict(os.environ)
+
+def interrupt():
+    while not Path(sys.argv[1], "begun").exists():
+        time.sleep(0.1)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+threading.Thread(target=interrupt, daemon=True).start()
+try:
+    exec(os.environ["RUN_SMALL"])
+except SystemExit as end:
+    assert end.code == 143, end.code
+time.sleep(2)
+assert dict(os.environ) == before
+assert neighbour.poll() is None
+neighbour.kill()
+"""
+
+
+def test_a_run_in_somebodys_notebook_leaves_it_as_it_was(tmp_path):
+    wait = "import os, time\nprint(os.environ['NGROK_AUTHTOKEN'])\nopen('begun', 'w').close()\ntime.sleep(100)"
+    variables = {"NGROK_AUTHTOKEN": "tokenzebra", "RUN_SMALL": RUN_SMALL}
+    done = run_script(RUN_IN_A_CELL, tmp_path, wait, **variables)
+    assert done.returncode == 0, done.stderr
+    (notebook,) = tmp_path.glob("run/runs/*/01_small.ipynb")
+    assert "zebra" not in notebook.read_text()
 
 
 STUBBORN = """

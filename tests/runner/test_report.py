@@ -8,6 +8,7 @@ from pipeline.facts import gather_facts
 from pipeline.report import write_report
 from pipeline.results import prune_runs
 from pipeline.source import open_source
+from pipeline.store import open_draft
 from pipeline.verdicts import judge
 from tests.faults.test_run_faults import run_small
 from tests.test_ingest import ROW, deliver, make_delivery
@@ -50,6 +51,33 @@ def test_pictures_are_inside_and_secrets_are_nowhere(tmp_path):
     assert "data:image/png;base64," in report
     assert 'href="01_small.html"' in report
     assert "http" not in report  # nothing is fetched: it opens offline
+
+
+def test_what_jupyter_left_beside_a_notebook_is_no_obstacle(tmp_path):
+    leave = """
+import os
+from pathlib import Path
+folder = max(Path("run/runs").iterdir()) / ".ipynb_checkpoints"
+folder.mkdir()
+(folder / "01_small-checkpoint.ipynb").touch()
+print(os.environ["NGROK_AUTHTOKEN"])
+"""
+    for _ in range(2):  # the second run finds what the first one left
+        assert run_small(tmp_path, leave, NGROK_AUTHTOKEN="tokenzebra")["exit_code"] == 0
+    notebooks = list(tmp_path.glob("run/runs/*/01_small.ipynb"))
+    assert len(notebooks) == 2
+    assert not any("zebra" in path.read_text() for path in notebooks)
+
+
+def test_a_damaged_dataset_costs_the_report_and_nothing_else(tmp_path):
+    for dataset in ("prices", "symbols", "quarantine"):
+        draft = open_draft(tmp_path / "run", dataset)
+        (draft.path / "part-00000.parquet").touch()  # as after the loss of power
+        draft.publish(parameters={}, inputs={})
+    tell = "import os\nprint(os.environ['NGROK_AUTHTOKEN'])"
+    assert run_small(tmp_path, tell, NGROK_AUTHTOKEN="tokenzebra")["exit_code"] == 0
+    (notebook,) = tmp_path.glob("run/runs/*/01_small.ipynb")
+    assert "zebra" not in notebook.read_text()
 
 
 def test_the_ledger_is_told(spark, tmp_path):
