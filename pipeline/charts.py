@@ -31,6 +31,8 @@ def use_style() -> None:
     )
 
 
-def count_in_units(axis: Axes, which: str = "y", unit: str = "") -> None:
-    """Write the numbers of an axis as 20 k, 35 M, 1 G. which: "x" or "y"."""
-    getattr(axis, f"{which}axis").set_major_formatter(EngFormatter(unit=unit, sep=" "))
+def count_in_units(axis: Axes, which: str = "y") -> None:
+    """Write the numbers of an axis as 20 k, 35 M, 1 bn. which: "x" or "y"."""
+    formatter = EngFormatter(sep=" ")
+    formatter.ENG_PREFIXES = EngFormatter.ENG_PREFIXES | {9: "bn"}  # as markets count, not as physics does
+    getattr(axis, f"{which}axis").set_major_formatter(formatter)

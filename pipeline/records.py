@@ -22,6 +22,7 @@ LIMITS = """## Limits
 """
 
 ROUNDS = {"mae": "{:,.0f}", "rmse": "{:,.0f}", "r2": "{:.4f}", "wape": "{:.3f}", "rmsle": "{:.3f}", "skill": "{:+.2%}"}
+ROUNDS |= {"calibration_mae": "{:,.0f}"}  # by which the champion is chosen
 
 
 def write_metrics(folder: Path, metrics: Mapping[str, Any]) -> None:
@@ -61,7 +62,7 @@ def write_model_card(
 
 def to_markdown(scores: Mapping[str, Mapping[str, float]]) -> list[str]:
     """A table in Markdown, a row a model."""
-    columns = [name for name in ROUNDS if name in next(iter(scores.values()))]
+    columns = list_columns(scores)
     lines = [f"| model | {' | '.join(columns)} |", f"|---|{'---:|' * len(columns)}"]
     for name, row in scores.items():
         lines.append(f"| {name} | {' | '.join(ROUNDS[key].format(row[key]) for key in columns)} |")
@@ -70,9 +71,15 @@ def to_markdown(scores: Mapping[str, Mapping[str, float]]) -> list[str]:
 
 def show_scores(models: Mapping[str, Mapping[str, float]]) -> pd.DataFrame:
     """The scores as a table to read, a row a model, rounded."""
-    return pd.DataFrame(
-        {key: {name: form.format(row[key]) for name, row in models.items()} for key, form in ROUNDS.items()}
-    )
+    rounded = {
+        key: {name: ROUNDS[key].format(row[key]) for name, row in models.items()} for key in list_columns(models)
+    }
+    return pd.DataFrame(rounded)
+
+
+def list_columns(models: Mapping[str, Mapping[str, float]]) -> list[str]:
+    """The scores that all models have, in the order of ROUNDS."""
+    return [key for key in ROUNDS if all(key in row for row in models.values())]
 
 
 def log_to_mlflow(bundle: Path, parameters: Mapping[str, Any], metrics: Mapping[str, Any]) -> bool:

@@ -168,8 +168,8 @@ def read_or_explain(path: str, root: Path, read: Callable[[], bytes]) -> bytes:
 
 
 def read_names(root: Path, prefix: str) -> dict[str, str]:
-    """NASDAQ Symbol -> Security Name. (The column `Symbol` is another notation: AGM.A there is AGM-A in the file
-    names.)
+    """NASDAQ Symbol -> Security Name. (The column `Symbol` is another notation: AGM$A there is AGM-A here and in
+    the file names.)
     """
     ((_, data),) = read_files(root, prefix, [METADATA])
     rows = csv.DictReader(io.StringIO(data.decode("utf-8-sig", errors="replace"), newline=""))

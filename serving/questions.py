@@ -8,6 +8,7 @@ from serving.bundle import FEATURES
 
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 LONGEST_BATCH = 10_000
+EXAMPLES = dict(zip(FEATURES, ("12345", "25"), strict=True))
 LARGEST = 1e18  # far beyond any real volume or price; keeps every product finite
 TRUTHS = {"true": True, "1": True, "false": False, "0": False}
 
@@ -57,7 +58,7 @@ def read_batch(body: Any) -> tuple[list[float], list[float]]:
 
 def read_text_number(name: str, text: str | None) -> float:
     if not text:
-        raise QuestionError(name, f"{name} is missing: give a number, for example {name}=25.")
+        raise QuestionError(name, f"{name} is missing or empty: give a number, for example {name}={EXAMPLES[name]}.")
     if not NUMBER.fullmatch(text):
         raise QuestionError(name, f"{name} must be a number in plain digits, not {text[:40]!r}.")
     return check_size(name, float(text))
