@@ -71,7 +71,12 @@ FAULTS = {
     19: Fault("no Java, Java 8", "packaged one, or 5", (f"{RUN_FAULTS}::test_java_is_packaged_or_asked_for",)),
     20: Fault("two runs at once", "6 at once", (f"{RUN}::test_a_second_run_on_the_same_folder_is_refused",)),
     21: Fault(
-        "wrong parameter", "2 before any work", (f"{RUN}::test_a_wrong_parameter_ends_the_run_before_it_begins",)
+        "wrong parameter",
+        "2 before any work",
+        (
+            f"{RUN}::test_a_wrong_parameter_ends_the_run_before_it_begins",
+            f"{RUN}::test_a_wrong_file_of_parameters_ends_the_run_before_it_begins",
+        ),
     ),
     22: Fault("cell that hangs; failing magic", "124; 7", (f"{RUN_FAULTS}::test_a_bad_cell_ends_the_run",)),
     23: Fault(

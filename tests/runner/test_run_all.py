@@ -94,8 +94,30 @@ def test_a_dry_run_says_what_would_run_and_writes_nothing(demo, tmp_path):
 def test_a_wrong_parameter_ends_the_run_before_it_begins(tmp_path, name, value, hint):
     done = run_all("--run-dir", tmp_path / "run", "-p", name, value)
     assert done.returncode == 2
-    assert hint in " ".join(done.stderr.split())
+    assert hint in done.stderr
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "arguments", "hint"),
+    [
+        ("WINDOW_DAY: 20\n".encode("utf-16"), [], "did you mean WINDOW_DAYS?"),
+        ("WINDOW_DAYS: 20\n".encode("utf-16-le"), [], "cannot be read"),
+        (b"DATA_DIR: caf\xe9\n", [], "cannot be read"),
+        (b"1: 2\n", [], "NAME: value"),
+        (b"RUN_DIR: 5\n", [], "RUN_DIR must be text that is not empty, not 5"),
+        (b"RUN_DIR: ''\n", [], "RUN_DIR must be text that is not empty"),
+        (b"", ["--run-dir", ""], "RUN_DIR must be text that is not empty"),
+    ],
+    ids=["UTF-16", "UTF-16 without its mark", "Latin-1", "number", "number as folder", "no folder", "no --run-dir"],
+)
+def test_a_wrong_file_of_parameters_ends_the_run_before_it_begins(tmp_path, content, arguments, hint):
+    params = tmp_path / "mine.yaml"
+    params.write_bytes(content)
+    done = run_all("--params", params, *arguments, "--dry-run")
+    assert done.returncode == 2, done.stdout + done.stderr
+    (line,) = done.stderr.splitlines()
+    assert hint in line
 
 
 @pytest.mark.parametrize("made", [(), ("stocks", "etfs")], ids=["no folder", "no CSV in it"])
