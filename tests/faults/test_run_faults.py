@@ -140,7 +140,7 @@ def test_a_full_disk_is_told(tmp_path):
     try:
         run = run_ingest(tmp_path)
         assert run.wait(180) == 5
-        told = " ".join(run.stderr.read().split())
+        told = run.stderr.read()
         assert "is full" in told
         assert re.search(r"[\d,]+ (more bytes|bytes are free)", told), told
         assert "Traceback" not in told
