@@ -19,7 +19,15 @@ REPORT = "tests/runner/test_report.py"
 API, SERVER, BUNDLE = "tests/serving/test_api.py", "tests/serving/test_server.py", "tests/serving/test_bundle.py"
 
 FAULTS = {
-    1: Fault("no data", "3, path named", (f"{RUN}::test_a_folder_without_prices_is_named",)),
+    1: Fault(
+        "no data, or unreadable",
+        "3, path named",
+        (
+            f"{RUN}::test_a_folder_without_prices_is_named",
+            f"{RUN}::test_a_file_that_cannot_be_read_is_named",
+            f"{INGEST}::test_member_that_cannot_be_unpacked_is_named",
+        ),
+    ),
     2: Fault("metadata unusable", "3, columns named", (f"{INGEST}::test_delivery_that_cannot_be_used_is_named",)),
     3: Fault("header reordered, BOM, CRLF", "read by name", (f"{CSV}::test_header_is_read_by_name",)),
     4: Fault("no usable header", "file refused", (f"{CSV}::test_file_without_a_usable_header_is_refused_whole",)),

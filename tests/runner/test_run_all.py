@@ -127,10 +127,21 @@ def test_a_folder_without_prices_is_named(tmp_path, made):
         (data / name).mkdir(parents=True)
     done = run_all("--run-dir", tmp_path / "run", "-p", "SOURCE", "folder", "-p", "DATA_DIR", data)
     assert done.returncode == 3
-    assert str(data) in done.stderr.replace("\n", "")
+    assert str(data) in done.stderr
     assert "Traceback" not in done.stderr
     assert set(list_states(tmp_path / "run").values()) == {"failed", "skipped"}
     assert [path.name for path in (tmp_path / "run").iterdir() if not path.name.startswith(".")] == ["runs"]
+
+
+@pytest.mark.parametrize("dry", [(), ("--dry-run",)], ids=["run", "dry run"])
+def test_a_file_that_cannot_be_read_is_named(tmp_path, dry):
+    data = shutil.copytree(SAMPLE, tmp_path / "data")
+    (data / "stocks" / "DEAD.csv").symlink_to("nowhere")
+    done = run_all("--run-dir", tmp_path / "run", "-p", "SOURCE", "folder", "-p", "DATA_DIR", data, *dry)
+    assert done.returncode == 3
+    error = done.stderr.splitlines()[0]
+    assert f"{data / 'stocks' / 'DEAD.csv'} cannot be read" in error
+    assert "--run-dir" not in error
 
 
 def test_a_run_folder_that_cannot_be_made_is_one_line(tmp_path):
