@@ -67,7 +67,14 @@ FAULTS = {
         ),
     ),
     16: Fault("Ctrl-C, SIGTERM", "130, 143, no process left", (f"{RUN}::test_an_interrupted_run_leaves_no_process",)),
-    17: Fault("disk full", "5, old version stays", (f"{RUN_FAULTS}::test_a_full_disk_is_told",)),
+    17: Fault(
+        "disk full",
+        "5, old version stays",
+        (
+            f"{RUN_FAULTS}::test_a_full_disk_is_told",
+            f"{RUN_FAULTS}::test_no_room_for_the_records_of_a_run_is_a_full_disk",
+        ),
+    ),
     18: Fault(
         "kernel, Spark, Python worker killed",
         "7 within seconds; retried",
