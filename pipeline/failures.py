@@ -17,7 +17,7 @@ from pipeline.plan import Step
 TIME_LIMIT = 124
 NOTEBOOK_FAILED = 7
 EXIT_CODES = {name: kind.exit_code for name, kind in vars(errors).items() if hasattr(kind, "exit_code")}
-EXIT_CODES |= {"ServingError": 8, "BundleError": 8}
+EXIT_CODES |= dict.fromkeys(("ServingError", "BundleError", "UnreadableError"), 8)
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 NO_SPACE = tuple(map(os.strerror, FULL_DISK))  # the system's words, which Python, Java and Spark repeat
 KERNEL_DIED = "Kernel died before replying"  # jupyter_client's words for a kernel that never answered

@@ -198,6 +198,12 @@ while True:
 """
 
 
+NO_MODEL = f"""
+import sys
+sys.path.insert(0, {str(ROOT)!r})
+from serving.bundle import load_bundle
+load_bundle(RUN_DIR)
+"""
 JAVA_FULL = """
 pages = "Job aborted due to stage failure.\\njava.io.IOException: No space left on device\\n\\tat java.base/sun.nio.ch"
 raise RuntimeError(pages)
@@ -214,13 +220,10 @@ raise RuntimeError(pages)
         ("import os\nos._exit(0)", 7, "kernel died"),
         ("import sys\nsys.exit(0)", 7, "before the last cell"),
         (JAVA_FULL, 5, "java.io.IOException: No space left on device. Make room"),
-        (
-            "raise OSError(122, 'Disk quota exceeded')",
-            5,
-            "the disk is full: [Errno 122] Disk quota exceeded. Make room",
-        ),
+        ("raise OSError(122, 'Disk quota exceeded')", 5, "[Errno 122] Disk quota exceeded. Make room"),
+        (NO_MODEL, 8, "run_all.py"),
     ],
-    ids=["hangs", "hangs and takes no interrupt", "magic", "error", "kernel ends", "exits", "Java's disk", "quota"],
+    ids=["hangs", "hangs and goes on", "magic", "error", "kernel ends", "exits", "Java's disk", "quota", "no model"],
 )
 def test_a_bad_cell_ends_the_run(tmp_path, cell, code, words):
     run = run_small(tmp_path, cell, "print('after it')")
