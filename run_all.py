@@ -29,7 +29,7 @@ def read_arguments() -> argparse.Namespace:
         "--params", type=Path, default=ROOT / "params" / "demo.yaml", metavar="FILE", help="parameters (YAML)"
     )
     parser.add_argument("-p", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"), help="one parameter")
-    parser.add_argument("--run-dir", type=Path, metavar="DIR", help="default: outputs/<name of the params file>")
+    parser.add_argument("--run-dir", metavar="DIR", help="default: outputs/<name of the params file>")
     parser.add_argument("--from", dest="first", metavar="STAGE", help=f"first stage: {', '.join(names)}")
     parser.add_argument("--to", dest="last", metavar="STAGE", help="last stage")
     parser.add_argument("--only", metavar="STAGE", help="one stage")

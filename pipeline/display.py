@@ -32,7 +32,7 @@ class Display:
         self.console.print(text, markup=False, soft_wrap=True)
 
     def warn(self, text: str) -> None:
-        self.errors.print(Text(f"warning: {text}", "yellow"))
+        self.errors.print(Text(f"warning: {text}", "yellow"), soft_wrap=True)
 
     def begin_stage(self, stage: "StageResult", progress: Path) -> None:
         """Show a stage at work; `progress` is the file in which its notebook tells how far it is."""
@@ -54,7 +54,7 @@ class Display:
     def end_run(self, result: "RunResult") -> None:
         """The verdict, and on failure one line on standard error that says what to do."""
         if result.error:
-            self.errors.print(Text(f"error: {scrub(result.error)}", "red"))
+            self.errors.print(Text(f"error: {scrub(result.error)}", "red"), soft_wrap=True)
             report = result.folder / "report.html"
             details = report if report.exists() else result.folder  # a full disk takes no report
             self.errors.print(f"details: {details}", markup=False, soft_wrap=True)

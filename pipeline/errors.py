@@ -1,5 +1,9 @@
 """What can go wrong, by kind. Each kind has the exit code that `run_all.py` ends with."""
 
+import errno
+
+FULL_DISK = (errno.ENOSPC, errno.EDQUOT)  # no room on the disk, or none left of this user's share of it
+
 
 class PipelineError(Exception):
     """A failure with a message for the person who runs the pipeline: what happened, where, what to do next."""

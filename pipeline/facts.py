@@ -86,10 +86,10 @@ def read_ledger(versions: dict[str, Version]) -> dict[str, Any]:
         "nameless": symbols["Security Name"].null_count,
         "first_date": first and first.isoformat(),
         "last_date": last and last.isoformat(),
-        "read": published + refused_rows,
+        "read": sums["data_rows"],
         "published": published,
         "refused": refused_rows,
-        "balances": sums["data_rows"] == sums["rows"] + sums["refused"] and sums["rows"] == published,
+        "balances": sums == {"data_rows": published + refused_rows, "rows": published, "refused": refused_rows},
         "reasons": dict(sorted(reasons.items(), key=lambda one: -one[1])),
     }
 

@@ -1,6 +1,6 @@
 """How a run ends badly: exit codes, words for the terminal, and signals."""
 
-import errno
+import os
 import shutil
 import signal
 from collections.abc import Iterator
@@ -11,15 +11,15 @@ from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from papermill.exceptions import PapermillExecutionError
 
 from pipeline import errors
-from pipeline.errors import PipelineError, ResourceError
+from pipeline.errors import FULL_DISK, PipelineError, ResourceError
 from pipeline.plan import Step
 
 TIME_LIMIT = 124
 NOTEBOOK_FAILED = 7
 EXIT_CODES = {name: kind.exit_code for name, kind in vars(errors).items() if hasattr(kind, "exit_code")}
-EXIT_CODES |= {"ServingError": 8, "BundleError": 8}
+EXIT_CODES |= dict.fromkeys(("ServingError", "BundleError", "UnreadableError"), 8)
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
-NO_SPACE = "[Errno 28]"
+NO_SPACE = tuple(map(os.strerror, FULL_DISK))  # the system's words, which Python, Java and Spark repeat
 KERNEL_DIED = "Kernel died before replying"  # jupyter_client's words for a kernel that never answered
 
 
@@ -44,7 +44,7 @@ def describe_end(error: BaseException, run_dir: Path) -> tuple[int, str]:
             return error.args
         case PipelineError():
             return error.exit_code, str(error)
-        case OSError(errno=errno.ENOSPC):
+        case OSError() if error.errno in FULL_DISK:
             return ResourceError.exit_code, describe_full_disk(run_dir)
     return NOTEBOOK_FAILED, f"{type(error).__name__}: {error} (run.log has the whole of it)"
 
@@ -61,7 +61,7 @@ def describe_failure(error: BaseException, step: Step) -> tuple[int, str]:
         return error.exit_code, f"{notebook}: {error}"
     if isinstance(error, CellTimeoutError):
         return TIME_LIMIT, f"{notebook}: a cell took longer than CELL_TIMEOUT allows."
-    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+    if isinstance(error, OSError) and error.errno in FULL_DISK:
         return ResourceError.exit_code, f"{notebook}: {describe_full_disk(step.parameters['RUN_DIR'])}"
     if isinstance(error, DeadKernelError) or KERNEL_DIED in str(error):
         return (
@@ -75,10 +75,11 @@ def describe_failure(error: BaseException, step: Step) -> tuple[int, str]:
         )
     if not isinstance(error, PapermillExecutionError):
         return NOTEBOOK_FAILED, f"{notebook}: {type(error).__name__}: {error}"
-    if NO_SPACE in error.evalue:
-        return ResourceError.exit_code, f"{notebook}: the disk is full: {error.evalue}"
-    code = EXIT_CODES.get(error.ename, NOTEBOOK_FAILED)
     known = error.ename in EXIT_CODES
+    full = [line.strip() for line in error.evalue.splitlines() if any(words in line for words in NO_SPACE)]
+    if full and not known:
+        return ResourceError.exit_code, f"{notebook}: the disk is full: {full[0][:300]}. Make room there and run again."
+    code = EXIT_CODES.get(error.ename, NOTEBOOK_FAILED)
     if not error.evalue:  # a line magic fails with words on standard error alone
         return (
             code,

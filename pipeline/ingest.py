@@ -19,7 +19,7 @@ from pyspark.sql import SparkSession
 
 from pipeline.contract import FLAGS, PRICES, QUARANTINE, SYMBOLS, flagged
 from pipeline.errors import QualityError
-from pipeline.market_csv import MarketRows, parse_market_csvs
+from pipeline.market_csv import ParsedCsv, parse_market_csvs
 from pipeline.parts import Written, keep_attempts, write_attempt
 from pipeline.progress import Tally, track
 from pipeline.source import METADATA, MarketFile, Source, combine_checksums, read_files
@@ -111,7 +111,7 @@ def run_part(
     tally: Tally,
 ) -> pa.RecordBatch:
     """One attempt at one part: read, parse, write. Returns the counts of its files."""
-    parsed: list[MarketRows] = []
+    parsed: list[ParsedCsv] = []
     rows = []
     files = read_files(root, prefix, [file.path for file in part.files])
     while group := list(islice(files, TOGETHER)):
@@ -130,7 +130,7 @@ def run_part(
     return pa.RecordBatch.from_pylist([row | written for row in rows], schema=counts_schema())
 
 
-def count_rows(market: MarketRows) -> dict:
+def count_rows(market: ParsedCsv) -> dict:
     """The ledger's entry of one file."""
     table = market.table
     days = table["Date"]
@@ -155,7 +155,7 @@ def counts_schema() -> pa.Schema:
     return pa.schema([(name, kinds[kind]) for name, kind in (field.split() for field in COUNTS.split(", "))])
 
 
-def join_prices(files: tuple[MarketFile, ...], names: dict[str, str | None], parsed: list[MarketRows]) -> pa.Table:
+def join_prices(files: tuple[MarketFile, ...], names: dict[str, str | None], parsed: list[ParsedCsv]) -> pa.Table:
     """The rows of all files of a part in the schema PRICES, in the files' order."""
     repeats = [market.table.num_rows for market in parsed]
     index = np.repeat(np.arange(len(files), dtype=np.int32), repeats)
@@ -172,7 +172,7 @@ def join_prices(files: tuple[MarketFile, ...], names: dict[str, str | None], par
     return pa.table(columns, schema=PRICES)
 
 
-def join_refused(files: tuple[MarketFile, ...], parsed: list[MarketRows]) -> pa.Table:
+def join_refused(files: tuple[MarketFile, ...], parsed: list[ParsedCsv]) -> pa.Table:
     """The refused rows of all files of a part in the schema QUARANTINE."""
     rows = [
         {"file": file.path, "line": one.line, "text": one.text, "reason": one.reason, "rows": one.rows}

@@ -58,7 +58,7 @@ class Refusal:
 
 
 @dataclass(frozen=True)
-class MarketRows:
+class ParsedCsv:
     """A file, read: `table` (schema ROWS, by date, no date twice) and `refused`. data_rows counts the lines below the
     header.
     """
@@ -72,7 +72,7 @@ class LineError(ValueError):
     """Why a line is refused: the message is a key of contract.REASONS."""
 
 
-def parse_market_csvs(files: list[bytes]) -> list[MarketRows]:
+def parse_market_csvs(files: list[bytes]) -> list[ParsedCsv]:
     """Read the bytes of many CSVs, each as `parse_market_csv` does, the usual ones in one go."""
     usual = [number for number, data in enumerate(files) if is_usual(data)]
     together = dict(zip(usual, parse_together([files[number] for number in usual]), strict=True))
@@ -85,7 +85,7 @@ def is_usual(data: bytes) -> bool:
     return rows and data.startswith(USUAL_HEADER) and b'"' not in data and b"\r" not in data
 
 
-def parse_together(files: list[bytes]) -> list[MarketRows | None]:
+def parse_together(files: list[bytes]) -> list[ParsedCsv | None]:
     """Usual files as if they were one; None for each that holds anything doubtful."""
     body = b"".join([USUAL_HEADER, *(memoryview(data)[len(USUAL_HEADER) :] for data in files)])
     rows = np.array([count_ends(data) - 1 for data in files], dtype=np.int64)
@@ -102,7 +102,7 @@ def parse_together(files: list[bytes]) -> list[MarketRows | None]:
     doubtful = set(np.searchsorted(ends, np.concatenate([find_doubtful(table), backwards]), side="right"))
     table = make_volume_whole(table)
     return [
-        None if number in doubtful else MarketRows(table.slice(start, count), (), count)
+        None if number in doubtful else ParsedCsv(table.slice(start, count), (), count)
         for number, (start, count) in enumerate(zip(starts.tolist(), rows.tolist(), strict=True))
     ]
 
@@ -112,7 +112,7 @@ def count_ends(data: bytes) -> int:
     return int(np.count_nonzero(np.frombuffer(data, np.uint8) == ord("\n")))
 
 
-def parse_market_csv(data: bytes) -> MarketRows:
+def parse_market_csv(data: bytes) -> ParsedCsv:
     """Read the bytes of one CSV. Columns are found by name; others are ignored. Never raises for what the bytes
     hold.
     """
@@ -150,7 +150,7 @@ def read_header(line: bytes) -> list[str] | None:
     return names if all(names.count(column) == 1 for column in CSV_COLUMNS) else None
 
 
-def parse_fast(data: bytes, body: bytes, data_rows: int, columns: list[str]) -> MarketRows | None:
+def parse_fast(data: bytes, body: bytes, data_rows: int, columns: list[str]) -> ParsedCsv | None:
     """The file by pyarrow, with a careful look at the lines that it could not fill; None where lines and rows may not
     agree.
     """
@@ -177,7 +177,7 @@ def parse_fast(data: bytes, body: bytes, data_rows: int, columns: list[str]) -> 
     days = read_days(table)
     if not (days[1:] > days[:-1]).all():
         return None
-    return MarketRows(make_volume_whole(table), tuple(refused), data_rows)
+    return ParsedCsv(make_volume_whole(table), tuple(refused), data_rows)
 
 
 def read_days(table: pa.Table) -> np.ndarray:
@@ -221,7 +221,7 @@ def find_fault(line: bytes, columns: list[str]) -> str | None:
     return None
 
 
-def parse_carefully(body: bytes, columns: list[str]) -> MarketRows:
+def parse_carefully(body: bytes, columns: list[str]) -> ParsedCsv:
     """Read line by line; what cannot be read is refused with its line number (the header is line 1)."""
     rows: dict[date, tuple] = {}
     refused = []
@@ -237,7 +237,7 @@ def parse_carefully(body: bytes, columns: list[str]) -> MarketRows:
             refused.append(Refusal(number, show(line), str(error)))
     in_order = [rows[day] for day in sorted(rows)]
     arrays = [pa.array([row[index] for row in in_order], kind) for index, kind in enumerate(ROWS.types)]
-    return MarketRows(pa.table(arrays, schema=ROWS), tuple(refused), len(lines))
+    return ParsedCsv(pa.table(arrays, schema=ROWS), tuple(refused), len(lines))
 
 
 def parse_line(line: bytes, columns: list[str]) -> tuple:
@@ -289,8 +289,8 @@ def parse_volume(number: float) -> int:
     return int(number)
 
 
-def refuse_file(text: str, reason: str, rows: int) -> MarketRows:
-    return MarketRows(ROWS.empty_table(), (Refusal(None, text, reason, rows),), rows)
+def refuse_file(text: str, reason: str, rows: int) -> ParsedCsv:
+    return ParsedCsv(ROWS.empty_table(), (Refusal(None, text, reason, rows),), rows)
 
 
 def show(line: bytes) -> str:

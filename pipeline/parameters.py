@@ -22,13 +22,14 @@ class Parameter:
     at_most: float | None = None
     listed: bool = False  # several choices, separated by commas
     day: bool = False  # text that is a day, YYYY-MM-DD
+    needed: bool = False  # text that must not be empty
     of_run: bool = False  # of run_all.py itself; no notebook declares it
     default: Any = None  # of a parameter of the run
 
 
 PARAMETERS = {
-    "RUN_DIR": Parameter(str, "folder for everything that a run makes"),
-    "SPARK_MASTER": Parameter(str, "where Spark runs: local[*], local[2], spark://host:7077"),
+    "RUN_DIR": Parameter(str, "folder for everything that a run makes", needed=True),
+    "SPARK_MASTER": Parameter(str, "where Spark runs: local[*], local[2], spark://host:7077", needed=True),
     "SOURCE": Parameter(str, "where the CSVs come from", choices=("sample", "folder", "kaggle")),
     "DATA_DIR": Parameter(str, "for SOURCE folder: the folder with stocks/ and etfs/, or its zip"),
     "MAX_QUARANTINE_SHARE": Parameter(float, "largest share of refused rows that is published", at_least=0, at_most=1),
@@ -59,7 +60,7 @@ def check_parameters(**values: Any) -> None:
 
 def check_value(name: str, value: Any, parameter: Parameter) -> None:
     kinds = (int, float) if parameter.kind is float else (parameter.kind,)
-    if type(value) not in kinds:
+    if type(value) not in kinds or (parameter.needed and not value.strip()):
         raise ParameterError(f"{name} must be {describe(parameter)}, not {value!r}.")
     if parameter.listed or parameter.choices:
         check_choices(name, value, parameter)
@@ -93,6 +94,8 @@ def describe(parameter: Parameter) -> str:
         many = "one or more of" if parameter.listed else "one of"
         return f"{many} {', '.join(parameter.choices)}"
     kind = {str: "text", int: "a whole number", float: "a number", bool: "true or false"}[parameter.kind]
+    if parameter.needed:
+        kind += " that is not empty"
     if parameter.at_least is not None:
         kind += f" from {parameter.at_least} to {parameter.at_most}"
     return kind

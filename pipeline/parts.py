@@ -4,7 +4,6 @@ Every attempt writes under a name that nobody else has. Spark reports one attemp
 part's final name and whatever other attempts left is removed.
 """
 
-import errno
 import hashlib
 import json
 import uuid
@@ -15,7 +14,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.errors import ResourceError
+from pipeline.errors import FULL_DISK, ResourceError
 
 ATTEMPT_PREFIX = ".attempt-"
 ROW_GROUP = 2**20
@@ -40,7 +39,7 @@ def write_attempt(table: pa.Table, folder: Path) -> str:
         path.write_bytes(data)
     except OSError as error:
         path.unlink(missing_ok=True)
-        if error.errno == errno.ENOSPC:
+        if error.errno in FULL_DISK:
             raise ResourceError(f"The disk is full: a part in {folder} needs {data.size:,} more bytes.") from error
         raise
     return json.dumps(asdict(Written(path.name, table.num_rows, data.size, hashlib.sha256(data).hexdigest())))

@@ -46,7 +46,7 @@ class Plan:
 def make_plan(
     params_file: Path,
     overrides: Sequence[tuple[str, str]] = (),
-    run_dir: Path | None = None,
+    run_dir: Path | str | None = None,
     first: str | None = None,
     last: str | None = None,
     only: str | None = None,
@@ -54,7 +54,7 @@ def make_plan(
     notebooks: Path = NOTEBOOKS,
 ) -> Plan:
     """Read the parameters and choose the stages. Raises ParameterError, before any work, for whatever cannot be
-    right.
+    right. run_dir: as it was given, since an empty text would be the current folder once it is a Path.
     """
     declared = {stage.name: read_declared(notebooks / stage.notebook) for stage in stages}
     known = {name for names in declared.values() for name in names} | set(RUN_PARAMETERS)
@@ -64,12 +64,13 @@ def make_plan(
             raise ParameterError(f"There is no parameter {name}{suggest(name, sorted(known))}")
     values = {name: default for names in declared.values() for name, default in names.items()}
     values |= {name: PARAMETERS[name].default for name in RUN_PARAMETERS}
+    values["RUN_DIR"] = str(NOTEBOOKS.parent / "outputs" / params_file.stem)
     values |= {name: convert(name, value) for name, value in given.items()}
-    folder = run_dir or (
-        Path(given["RUN_DIR"]) if "RUN_DIR" in given else NOTEBOOKS.parent / "outputs" / params_file.stem
-    )
-    values["RUN_DIR"] = str(folder.resolve())
+    if run_dir is not None:
+        values["RUN_DIR"] = str(run_dir)
     check_parameters(**{name: value for name, value in values.items() if name in PARAMETERS})
+    folder = Path(values["RUN_DIR"]).resolve()
+    values["RUN_DIR"] = str(folder)
     chosen = choose_stages(stages, first, last, only)
     steps = tuple(
         Step(
@@ -80,7 +81,7 @@ def make_plan(
         )
         for stage in chosen
     )
-    return Plan(folder.resolve(), steps, values, params_file)
+    return Plan(folder, steps, values, params_file)
 
 
 def read_declared(notebook: Path) -> dict[str, Any]:
@@ -96,10 +97,11 @@ def escape(path: Path) -> str:
 
 def read_params_file(path: Path) -> dict[str, Any]:
     try:
-        values = yaml.safe_load(path.read_text()) or {}
-    except (OSError, yaml.YAMLError) as error:
-        raise ParameterError(f"{path} cannot be read as a file of parameters: {error}") from None
-    if not isinstance(values, dict):
+        values = yaml.safe_load(path.read_bytes()) or {}  # bytes: YAML tells UTF-8 from UTF-16 by itself
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        why = " ".join(str(error).split())
+        raise ParameterError(f"{path} cannot be read as a file of parameters: {why}") from None
+    if not isinstance(values, dict) or not all(isinstance(name, str) for name in values):
         raise ParameterError(f"{path} must hold lines NAME: value.")
     return values
 

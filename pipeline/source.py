@@ -3,11 +3,12 @@
 import csv
 import hashlib
 import io
+import lzma
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -21,6 +22,9 @@ SAMPLE = Path(__file__).parent.parent / "notebooks" / "sample"
 METADATA = "symbols_valid_meta.csv"
 FOLDERS = {"stocks": "stock", "etfs": "etf"}
 READERS = 4
+# What reading raises: a dead link or no right is an OSError; zipfile has a ValueError for a damaged directory, a
+# RuntimeError for an encrypted file and for one that is packed in a way it does not know.
+UNREADABLE = (OSError, ValueError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error, lzma.LZMAError)
 # Windows cannot have a file PRN.csv, so archives made there call it _PRN.csv.
 RESERVED = {"CON", "PRN", "AUX", "NUL", *(f"{port}{number}" for port in ("COM", "LPT") for number in range(1, 10))}
 
@@ -71,7 +75,7 @@ class Source:
             checksums = {file.path: file.stamp for file in [*self.files, self.metadata]}
         else:
             with ThreadPoolExecutor(READERS) as pool:
-                files = pool.map(lambda path: zlib.crc32((self.root / path).read_bytes()), paths)
+                files = pool.map(lambda path: zlib.crc32(self.read(path)), paths)
                 checksums = dict(zip(paths, files, strict=True))
         return combine_checksums(checksums)
 
@@ -97,8 +101,11 @@ def open_source(kind: str, data_dir: str = "") -> Source:
     elif kind == "sample":
         root = SAMPLE
     else:
-        root = Path(data_dir).expanduser()
-        if not data_dir or not root.exists():
+        root, found = Path(data_dir), False
+        with suppress(OSError, RuntimeError):  # no right to look there, a name that is too long, the ~ of nobody
+            root = root.expanduser()
+            found = bool(data_dir) and root.exists()
+        if not found:
             raise InputError(
                 f"DATA_DIR {data_dir!r} is not there: name a folder with stocks/ and etfs/ in it, or its zip."
             )
@@ -126,18 +133,19 @@ def open_source(kind: str, data_dir: str = "") -> Source:
 
 def list_folder(root: Path) -> tuple[str, dict[str, tuple[int, int]]]:
     """Files of the layout in a folder: "", and path -> (size, time of the last change in ns)."""
-    paths = [*(path for folder in FOLDERS for path in (root / folder).glob("*")), *root.glob(METADATA)]
-    stats = ((path.relative_to(root).as_posix(), path.stat()) for path in paths)
-    return "", {path: (stat.st_size, stat.st_mtime_ns) for path, stat in stats if S_ISREG(stat.st_mode)}
+    try:
+        paths = [path for name in FOLDERS if (root / name).is_dir() for path in (root / name).iterdir()]
+        paths += [path for path in (root / METADATA,) if path.exists()]
+        stats = {path.relative_to(root).as_posix(): path.stat() for path in paths}
+    except OSError as error:  # a dead link, or no right to look
+        raise InputError(f"{error.filename} cannot be read ({error.strerror}): mend it, or take it away.") from error
+    return "", {path: (stat.st_size, stat.st_mtime_ns) for path, stat in stats.items() if S_ISREG(stat.st_mode)}
 
 
 def list_zip(root: Path) -> tuple[str, dict[str, tuple[int, int]]]:
     """Files of the layout in a zip: what stands before their names, and path -> (size, CRC-32)."""
-    try:
-        with zipfile.ZipFile(root) as archive:
-            entries = [entry for entry in archive.infolist() if not entry.is_dir()]
-    except zipfile.BadZipFile:
-        raise InputError(f"{root} is neither a folder nor a whole zip file: download it again.") from None
+    with open_zip(root) as archive:
+        entries = [entry for entry in archive.infolist() if not entry.is_dir()]
     homes = [entry.filename.removesuffix(METADATA) for entry in entries if entry.filename.endswith(METADATA)]
     prefix = min(homes, key=len, default="")
     inside = {entry.filename.removeprefix(prefix): entry for entry in entries if entry.filename.startswith(prefix)}
@@ -148,13 +156,21 @@ def list_zip(root: Path) -> tuple[str, dict[str, tuple[int, int]]]:
     }
 
 
+def open_zip(root: Path) -> zipfile.ZipFile:
+    try:
+        return zipfile.ZipFile(root)
+    except UNREADABLE as error:
+        message = f"{root} is neither a folder nor a zip file that can be read ({error}): copy or download it again."
+        raise InputError(message) from error
+
+
 def read_files(root: Path, prefix: str, paths: Iterable[str]) -> Iterator[tuple[str, bytes]]:
     """Path and bytes of files inside a folder or zip. Raises InputError for one that cannot be read."""
     if root.is_dir():
         for path in paths:
             yield path, read_or_explain(path, root, (root / path).read_bytes)
         return
-    with closing(zipfile.ZipFile(root)) as archive:
+    with open_zip(root) as archive:
         for path in paths:
             yield path, read_or_explain(path, root, partial(archive.read, prefix + path))
 
@@ -162,23 +178,31 @@ def read_files(root: Path, prefix: str, paths: Iterable[str]) -> Iterator[tuple[
 def read_or_explain(path: str, root: Path, read: Callable[[], bytes]) -> bytes:
     try:
         return read()
-    except (OSError, zipfile.BadZipFile, zlib.error) as error:
-        message = f"{path} in {root} cannot be read ({error}): copy or download the data set again."
+    except UNREADABLE as error:
+        why = str(error) or "its end is missing"  # EOFError has no words
+        message = f"{path} in {root} cannot be read ({why}): copy or download the data set again."
         raise InputError(message) from error
 
 
 def read_names(root: Path, prefix: str) -> dict[str, str]:
     """NASDAQ Symbol -> Security Name. (The column `Symbol` is another notation: AGM$A there is AGM-A here and in
-    the file names.)
+    the file names.) Strict about quotes: one that is left open would swallow the lines up to the next quote.
     """
     ((_, data),) = read_files(root, prefix, [METADATA])
-    rows = csv.DictReader(io.StringIO(data.decode("utf-8-sig", errors="replace"), newline=""))
+    rows = csv.DictReader(io.StringIO(data.decode("utf-8-sig", errors="replace"), newline=""), strict=True)
+    try:
+        named = [(row.get("NASDAQ Symbol"), row.get("Security Name")) for row in rows]
+    except csv.Error as error:
+        raise InputError(
+            f"{METADATA} in {root} cannot be read beyond line {rows.reader.line_num} ({error}): a quote is left open "
+            "or out of place there or in a line before. Mend it, or download the file again."
+        ) from error
     lacking = {"NASDAQ Symbol", "Security Name"} - set(rows.fieldnames or ())
     if lacking:
         raise InputError(
             f"{METADATA} in {root} lacks the column {' and '.join(sorted(lacking))}: the names join on them."
         )
-    return {row["NASDAQ Symbol"]: row["Security Name"] for row in rows if row["NASDAQ Symbol"] and row["Security Name"]}
+    return {symbol: name for symbol, name in named if symbol and name}
 
 
 def read_symbol(path: str, names: dict[str, str]) -> str:

@@ -20,10 +20,11 @@ from typing import Any
 
 import numpy as np
 
-from serving.errors import BundleError
+from serving.errors import BundleError, UnreadableError
 from serving.forecasts import Forecasts, read_forecasts
 
 FORMAT = 1
+TRAIN_AGAIN = "train it again: python run_all.py --from train"
 FEATURES = ("vol_moving_avg", "adj_close_rolling_med")
 
 
@@ -159,11 +160,14 @@ def write_bundle(
 
 
 def load_bundle(folder: Path | str) -> Bundle:
-    """Load the current model of a run folder, or a version's own folder.
+    """Load the current model of a run folder, or a version's own folder. Raises what `load_version` raises."""
+    return load_version(find_version(Path(folder)))
 
-    Raises BundleError unless every check passes.
+
+def load_version(path: Path) -> Bundle:
+    """Load the version in a folder. Raises BundleError unless every check passes, UnreadableError if its files cannot
+    be read.
     """
-    path = find_version(Path(folder))
     try:
         manifest = json.loads((path / "manifest.json").read_text())
         check_files(path, manifest)
@@ -176,26 +180,30 @@ def load_bundle(folder: Path | str) -> Bundle:
         check_golden(path, model, golden)
         metrics = json.loads((path / "metrics.json").read_text())
         forecasts = read_forecasts(path)
-    except (OSError, ValueError, KeyError, TypeError, IndexError, OverflowError) as error:
+    except OSError as error:
+        raise UnreadableError(f"{path} cannot be read as a model ({error}): {TRAIN_AGAIN}.") from error
+    except (ValueError, KeyError, TypeError, IndexError, OverflowError) as error:
         raise BundleError(
-            f"{path} is not a whole model bundle ({type(error).__name__}: {error}): train it again."
+            f"{path} is not a whole model bundle ({type(error).__name__}: {error}): {TRAIN_AGAIN}."
         ) from error
     return Bundle(path, manifest, model, metrics, forecasts)
 
 
 def find_version(folder: Path) -> Path:
-    """The folder of a version: `folder` itself, or the one that its model/CURRENT names."""
+    """The folder of a version: `folder` itself, or the one that its model/CURRENT names. Raises UnreadableError if
+    there is no such name.
+    """
     if (folder / "manifest.json").exists():
         return folder
     pointer = folder / "model" / "CURRENT"
     try:
-        name = pointer.read_text().strip()
+        name = pointer.read_text(errors="replace").strip()
     except OSError:
-        raise BundleError(
+        raise UnreadableError(
             f"There is no model in {folder}: run notebooks/03_train.ipynb, or python run_all.py, first."
         ) from None
     if Path(name).name != name:
-        raise BundleError(f"{pointer} must hold the name of a folder beside it, not {name!r}.")
+        raise UnreadableError(f"{pointer} must hold the name of a folder beside it, not {name!r}.")
     return pointer.parent / name
 
 
@@ -230,7 +238,9 @@ def check_files(path: Path, manifest: Mapping[str, Any]) -> None:
             raise BundleError(f"{path}: the manifest does not list {name}.")
     for name, expected in listed.items():
         if Path(name).name != name or hashlib.sha256((path / name).read_bytes()).hexdigest() != expected:
-            raise BundleError(f"{path / name} is not the file that was published: its checksum differs. Train again.")
+            raise BundleError(
+                f"{path / name} is not the file that was published (its checksum differs): {TRAIN_AGAIN}."
+            )
 
 
 def check_golden(path: Path, model: Model, golden: Sequence[Mapping[str, Any]]) -> None:
@@ -240,4 +250,4 @@ def check_golden(path: Path, model: Model, golden: Sequence[Mapping[str, Any]]) 
     one_by_one = [model.answer(*question) for question in zip(volumes.tolist(), prices.tolist(), strict=True)]
     for answers in (one_by_one, model.answer_all(volumes, prices)):
         if [(answer.volume, answer.low, answer.high) for answer in answers] != expected:
-            raise BundleError(f"{path} does not give its own golden answers: train again, with the code that serves.")
+            raise BundleError(f"{path} does not give its own golden answers with the code that serves: {TRAIN_AGAIN}.")

@@ -9,3 +9,7 @@ class ServingError(Exception):
 
 class BundleError(ServingError):
     """A model bundle that is absent, damaged, of another format, or that does not answer its own golden examples."""
+
+
+class UnreadableError(BundleError):
+    """A bundle that is not there or cannot be read now. Unlike one that fails its checks it may be whole later."""

@@ -88,14 +88,15 @@ class Server:
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A listening socket. Raises ServingError, with the remedy, if the port is taken."""
+    """A listening socket. Raises ServingError, with the remedy, if the port is taken or cannot be."""
     one = socket.socket()
     one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         one.bind((host, port))
-    except OSError as error:
+    except (OSError, OverflowError) as error:
         one.close()
+        why = error.strerror if isinstance(error, OSError) else "ports go from 0 to 65535"
         raise ServingError(
-            f"Port {port} of {host} cannot be used ({error.strerror}): choose another with --port."
+            f"Port {port} of {host} cannot be used ({why}): choose another with --port, or another host with --host."
         ) from None
     return one

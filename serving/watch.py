@@ -4,8 +4,8 @@ import logging
 import threading
 from pathlib import Path
 
-from serving.bundle import Bundle, find_version, load_bundle
-from serving.errors import BundleError
+from serving.bundle import Bundle, find_version, load_bundle, load_version
+from serving.errors import BundleError, UnreadableError
 
 INTERVAL = 1.0  # seconds between two looks at CURRENT
 
@@ -15,15 +15,16 @@ log = logging.getLogger("serving")
 class ModelWatch:
     """Holds the bundle that answers, and follows model/CURRENT of a run folder.
 
-    A new version takes over only after all checks of `load_bundle`; one that fails them is refused, once, and the old
-    one goes on.
+    A new version takes over only after all checks of `load_version`; one that fails them is refused, for good, and the
+    old one goes on. One that cannot be read is tried again at the next look.
     Reading `bundle` is a single reference, so a request works with one version from beginning to end.
     """
 
     def __init__(self, run_dir: Path | str) -> None:
         self.run_dir = Path(run_dir)
         self.bundle: Bundle | None = None
-        self.refused: dict[str, str] = {}  # name of a version -> why it was refused
+        self._failed: dict[str, str] = {}  # name of a version -> the check that it failed
+        self._unread: dict[str, str] = {}  # what could not be read at the last look, if anything -> why
         self._ended = threading.Event()
 
     def load(self) -> Bundle:
@@ -31,19 +32,27 @@ class ModelWatch:
         self.bundle = load_bundle(self.run_dir)
         return self.bundle
 
+    @property
+    def refused(self) -> dict[str, str]:
+        """Name of a version, or of the run folder if that has none -> why it did not take over."""
+        return self._failed | self._unread
+
     def look(self) -> None:
         """Take over a new current version, if there is one and it passes its checks."""
-        path = self.run_dir
+        path, unread = self.run_dir, {}
         try:
             path = find_version(self.run_dir)
-            if (self.bundle and path == self.bundle.path) or path.name in self.refused:
-                return
-            self.bundle = load_bundle(path)
-            log.info("serving model version %s", self.bundle.version)
+            if not (self.bundle and path == self.bundle.path) and path.name not in self._failed:
+                self.bundle = load_version(path)
+                log.info("serving model version %s", self.bundle.version)
+        except UnreadableError as error:
+            unread = {path.name: str(error)}
+            if unread != self._unread:
+                log.error("no new model version, the old one goes on: %s", error)
         except BundleError as error:
-            if path.name not in self.refused:
-                self.refused[path.name] = str(error)
-                log.error("model version refused, the old one goes on: %s", error)
+            self._failed[path.name] = str(error)
+            log.error("model version refused, the old one goes on: %s", error)
+        self._unread = unread
 
     def follow(self) -> None:
         """Look for new versions in the background until `stop`."""

@@ -19,7 +19,15 @@ REPORT = "tests/runner/test_report.py"
 API, SERVER, BUNDLE = "tests/serving/test_api.py", "tests/serving/test_server.py", "tests/serving/test_bundle.py"
 
 FAULTS = {
-    1: Fault("no data", "3, path named", (f"{RUN}::test_a_folder_without_prices_is_named",)),
+    1: Fault(
+        "no data, or unreadable",
+        "3, path named",
+        (
+            f"{RUN}::test_a_folder_without_prices_is_named",
+            f"{RUN}::test_a_file_that_cannot_be_read_is_named",
+            f"{INGEST}::test_member_that_cannot_be_unpacked_is_named",
+        ),
+    ),
     2: Fault("metadata unusable", "3, columns named", (f"{INGEST}::test_delivery_that_cannot_be_used_is_named",)),
     3: Fault("header reordered, BOM, CRLF", "read by name", (f"{CSV}::test_header_is_read_by_name",)),
     4: Fault("no usable header", "file refused", (f"{CSV}::test_file_without_a_usable_header_is_refused_whole",)),
@@ -59,7 +67,14 @@ FAULTS = {
         ),
     ),
     16: Fault("Ctrl-C, SIGTERM", "130, 143, no process left", (f"{RUN}::test_an_interrupted_run_leaves_no_process",)),
-    17: Fault("disk full", "5, old version stays", (f"{RUN_FAULTS}::test_a_full_disk_is_told",)),
+    17: Fault(
+        "disk full",
+        "5, old version stays",
+        (
+            f"{RUN_FAULTS}::test_a_full_disk_is_told",
+            f"{RUN_FAULTS}::test_no_room_for_the_records_of_a_run_is_a_full_disk",
+        ),
+    ),
     18: Fault(
         "kernel, Spark, Python worker killed",
         "7 within seconds; retried",
@@ -71,7 +86,12 @@ FAULTS = {
     19: Fault("no Java, Java 8", "packaged one, or 5", (f"{RUN_FAULTS}::test_java_is_packaged_or_asked_for",)),
     20: Fault("two runs at once", "6 at once", (f"{RUN}::test_a_second_run_on_the_same_folder_is_refused",)),
     21: Fault(
-        "wrong parameter", "2 before any work", (f"{RUN}::test_a_wrong_parameter_ends_the_run_before_it_begins",)
+        "wrong parameter",
+        "2 before any work",
+        (
+            f"{RUN}::test_a_wrong_parameter_ends_the_run_before_it_begins",
+            f"{RUN}::test_a_wrong_file_of_parameters_ends_the_run_before_it_begins",
+        ),
     ),
     22: Fault("cell that hangs; failing magic", "124; 7", (f"{RUN_FAULTS}::test_a_bad_cell_ends_the_run",)),
     23: Fault(

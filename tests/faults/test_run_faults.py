@@ -1,5 +1,6 @@
 """Faults of a whole run: killed, without disk, without Java, with a kernel that dies and cells that hang or fail."""
 
+import errno
 import json
 import os
 import re
@@ -12,6 +13,7 @@ import nbformat
 import psutil
 import pytest
 
+from pipeline.failures import describe_end
 from pipeline.java import find_java
 from tests.faults.kills import FAST, hash_run, list_strays, list_survivors
 
@@ -140,13 +142,20 @@ def test_a_full_disk_is_told(tmp_path):
     try:
         run = run_ingest(tmp_path)
         assert run.wait(180) == 5
-        told = " ".join(run.stderr.read().split())
+        told = run.stderr.read()
         assert "is full" in told
         assert re.search(r"[\d,]+ (more bytes|bytes are free)", told), told
         assert "Traceback" not in told
         assert not (tmp_path / "prices" / "CURRENT").exists()
     finally:
         subprocess.run(["umount", "-l", str(tmp_path)], check=True)
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_no_room_for_the_records_of_a_run_is_a_full_disk(tmp_path, number):
+    code, told = describe_end(OSError(number, os.strerror(number)), tmp_path)
+    assert code == 5
+    assert f"{tmp_path} is full" in told
 
 
 def test_java_is_packaged_or_asked_for(tmp_path, monkeypatch):
@@ -227,6 +236,18 @@ while True:
 """
 
 
+NO_MODEL = f"""
+import sys
+sys.path.insert(0, {str(ROOT)!r})
+from serving.bundle import load_bundle
+load_bundle(RUN_DIR)
+"""
+JAVA_FULL = """
+pages = "Job aborted due to stage failure.\\njava.io.IOException: No space left on device\\n\\tat java.base/sun.nio.ch"
+raise RuntimeError(pages)
+"""
+
+
 @pytest.mark.parametrize(
     ("cell", "code", "words"),
     [
@@ -236,8 +257,11 @@ while True:
         ("1 / 0", 7, "ZeroDivision"),
         ("import os\nos._exit(0)", 7, "kernel died"),
         ("import sys\nsys.exit(0)", 7, "before the last cell"),
+        (JAVA_FULL, 5, "java.io.IOException: No space left on device. Make room"),
+        ("raise OSError(122, 'Disk quota exceeded')", 5, "[Errno 122] Disk quota exceeded. Make room"),
+        (NO_MODEL, 8, "run_all.py"),
     ],
-    ids=["hangs", "hangs and takes no interrupt", "magic", "error", "kernel ends", "exits"],
+    ids=["hangs", "hangs and goes on", "magic", "error", "kernel ends", "exits", "Java's disk", "quota", "no model"],
 )
 def test_a_bad_cell_ends_the_run(tmp_path, cell, code, words):
     run = run_small(tmp_path, cell, "print('after it')")

@@ -62,10 +62,14 @@ def test_a_run_ends_with_the_way_to_its_report(tmp_path, capsys):
 
 
 def test_a_failure_ends_with_one_line_and_the_way_to_its_report(tmp_path, capsys):
-    end(Display(), tmp_path, 7, "01_ingest.ipynb, cell [3]: it broke")
-    err = capsys.readouterr().err.replace("\n", " ")
-    assert "it broke" in err
-    assert str(tmp_path) in err
+    error = f"01_ingest.ipynb, cell [3]: {tmp_path / ('long' * 50)} broke"
+    end(Display(), tmp_path, 7, error)
+    assert capsys.readouterr().err.splitlines() == [f"error: {error}", f"details: {tmp_path}"]
+
+
+def test_a_warning_is_one_line_in_a_log(capsys):
+    Display().warn("the report could not be written: " + "long " * 50 + "path")
+    assert len(capsys.readouterr().err.splitlines()) == 1
 
 
 def test_quiet_says_errors_only(tmp_path, capsys):

@@ -2,13 +2,15 @@
 
 import json
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from pipeline.facts import gather_facts
 from pipeline.report import write_report
 from pipeline.results import prune_runs
 from pipeline.source import open_source
-from pipeline.store import open_draft
+from pipeline.store import current_version, open_draft
 from pipeline.verdicts import judge
 from tests.faults.test_run_faults import run_small
 from tests.test_ingest import ROW, deliver, make_delivery
@@ -93,6 +95,17 @@ def test_the_ledger_is_told(spark, tmp_path):
     report = write_report(run, None, tmp_path).read_text()
     for words in ("read, in 2 files", "1 files have no name", "seven fields is empty", "Open is zero", "33.33%"):
         assert words in report, words
+
+
+def test_a_lost_row_is_told_in_numbers_that_do_not_balance(spark, tmp_path):
+    deliver(spark, tmp_path, open_source("folder", str(make_delivery(tmp_path / "in", {"stocks/A.csv": ROW}))))
+    (part,) = current_version(tmp_path, "symbols").files
+    symbols = pq.read_table(part)
+    place, field = symbols.schema.get_field_index("data_rows"), symbols.schema.field("data_rows")
+    pq.write_table(symbols.set_column(place, field, pa.array([2], field.type)), part)
+    (verdict,) = judge(RUN | {"ledger": gather_facts(tmp_path)["ledger"]})
+    told = "The ledger does not balance: 2 rows read, 1 published and 0 refused."
+    assert verdict == {"what": told, "kept": False}
 
 
 def test_models_are_compared_with_naive_and_with_the_run_before(tmp_path):

@@ -94,8 +94,30 @@ def test_a_dry_run_says_what_would_run_and_writes_nothing(demo, tmp_path):
 def test_a_wrong_parameter_ends_the_run_before_it_begins(tmp_path, name, value, hint):
     done = run_all("--run-dir", tmp_path / "run", "-p", name, value)
     assert done.returncode == 2
-    assert hint in " ".join(done.stderr.split())
+    assert hint in done.stderr
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "arguments", "hint"),
+    [
+        ("WINDOW_DAY: 20\n".encode("utf-16"), [], "did you mean WINDOW_DAYS?"),
+        ("WINDOW_DAYS: 20\n".encode("utf-16-le"), [], "cannot be read"),
+        (b"DATA_DIR: caf\xe9\n", [], "cannot be read"),
+        (b"1: 2\n", [], "NAME: value"),
+        (b"RUN_DIR: 5\n", [], "RUN_DIR must be text that is not empty, not 5"),
+        (b"RUN_DIR: ''\n", [], "RUN_DIR must be text that is not empty"),
+        (b"", ["--run-dir", ""], "RUN_DIR must be text that is not empty"),
+    ],
+    ids=["UTF-16", "UTF-16 without its mark", "Latin-1", "number", "number as folder", "no folder", "no --run-dir"],
+)
+def test_a_wrong_file_of_parameters_ends_the_run_before_it_begins(tmp_path, content, arguments, hint):
+    params = tmp_path / "mine.yaml"
+    params.write_bytes(content)
+    done = run_all("--params", params, *arguments, "--dry-run")
+    assert done.returncode == 2, done.stdout + done.stderr
+    (line,) = done.stderr.splitlines()
+    assert hint in line
 
 
 @pytest.mark.parametrize("made", [(), ("stocks", "etfs")], ids=["no folder", "no CSV in it"])
@@ -105,10 +127,21 @@ def test_a_folder_without_prices_is_named(tmp_path, made):
         (data / name).mkdir(parents=True)
     done = run_all("--run-dir", tmp_path / "run", "-p", "SOURCE", "folder", "-p", "DATA_DIR", data)
     assert done.returncode == 3
-    assert str(data) in done.stderr.replace("\n", "")
+    assert str(data) in done.stderr
     assert "Traceback" not in done.stderr
     assert set(list_states(tmp_path / "run").values()) == {"failed", "skipped"}
     assert [path.name for path in (tmp_path / "run").iterdir() if not path.name.startswith(".")] == ["runs"]
+
+
+@pytest.mark.parametrize("dry", [(), ("--dry-run",)], ids=["run", "dry run"])
+def test_a_file_that_cannot_be_read_is_named(tmp_path, dry):
+    data = shutil.copytree(SAMPLE, tmp_path / "data")
+    (data / "stocks" / "DEAD.csv").symlink_to("nowhere")
+    done = run_all("--run-dir", tmp_path / "run", "-p", "SOURCE", "folder", "-p", "DATA_DIR", data, *dry)
+    assert done.returncode == 3
+    error = done.stderr.splitlines()[0]
+    assert f"{data / 'stocks' / 'DEAD.csv'} cannot be read" in error
+    assert "--run-dir" not in error
 
 
 def test_a_run_folder_that_cannot_be_made_is_one_line(tmp_path):

@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import re
+import shutil
 import threading
 import time
 from pathlib import Path
@@ -72,6 +74,63 @@ def sum_file(path: Path) -> str:
 def test_no_model_names_what_to_run(tmp_path):
     with pytest.raises(BundleError, match=r"run_all\.py"):
         load_bundle(tmp_path)
+
+
+def test_a_model_that_is_gone_names_what_trains_it_again(tmp_path):
+    shutil.rmtree(publish_model(tmp_path, "gone"))
+    remedy = r"gone.* python run_all\.py --from train"
+    with pytest.raises(BundleError, match=remedy):
+        load_bundle(tmp_path)
+    models = ModelWatch(tmp_path)
+    models.look()
+    assert re.search(remedy, models.refused["gone"])
+
+
+def test_a_model_that_comes_after_the_server_is_ready_without_reproach(tmp_path):
+    models = ModelWatch(tmp_path)
+    client = create_app(models).test_client()
+    models.look()
+    waiting = client.get("/ready")
+    assert (waiting.status_code, "run_all.py" in waiting.json["error"]) == (503, True)
+    publish_model(tmp_path, "first")
+    models.look()
+    assert client.get("/ready").json["refused"] == {}
+
+
+def test_a_version_that_could_not_be_read_is_tried_again(tmp_path):
+    publish_model(tmp_path, "one")
+    models = ModelWatch(tmp_path)
+    models.load()
+    golden = publish_model(tmp_path, "two") / "golden.json"
+    golden.rename(tmp_path / "away")
+    models.look()
+    assert (models.bundle.version, list(models.refused)) == ("one", ["two"])
+    (tmp_path / "away").rename(golden)
+    models.look()
+    assert (models.bundle.version, models.refused) == ("two", {})
+
+
+def test_a_version_that_failed_its_checks_is_not_tried_again(tmp_path):
+    model = publish_model(tmp_path, "bad") / "model.json"
+    good = model.read_bytes()
+    models = ModelWatch(tmp_path)
+    model.write_text("{")
+    models.look()
+    model.write_bytes(good)
+    models.look()
+    assert (models.bundle, list(models.refused)) == (None, ["bad"])
+
+
+@pytest.mark.parametrize("content", [b"../other", b"\xff"])
+def test_a_pointer_that_is_no_name_does_not_end_the_watch(tmp_path, content):
+    publish_model(tmp_path, "one")
+    models = ModelWatch(tmp_path)
+    (tmp_path / "model" / "CURRENT").write_bytes(content)
+    models.look()
+    assert models.refused
+    make_current(tmp_path, "one")
+    models.look()
+    assert (models.bundle.version, models.refused) == ("one", {})
 
 
 def wait_for(answer: tuple, seen: list) -> None:

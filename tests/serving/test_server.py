@@ -70,6 +70,20 @@ def test_a_taken_port_is_one_clear_line(run_dir):
     assert len(ended.stderr.splitlines()) == 1
 
 
+@pytest.mark.parametrize(
+    "address",
+    [("--port", "99999"), ("--port", "-1"), ("--host", "no.such.invalid")],
+    ids=["high", "negative", "no host"],
+)
+def test_an_address_that_cannot_be_is_one_clear_line(run_dir, address):
+    ended = run_serving("--run-dir", str(run_dir), *address)
+    assert ended.returncode == 8
+    (line,) = ended.stderr.splitlines()
+    assert line.startswith("error: ")
+    assert address[1] in line
+    assert address[0] in line
+
+
 def test_no_model_is_one_clear_line(tmp_path):
     ended = run_serving("--run-dir", str(tmp_path))
     assert ended.returncode == 8
