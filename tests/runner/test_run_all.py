@@ -43,6 +43,12 @@ def list_states(run_dir: Path) -> dict[str, str]:
     return {stage["name"]: stage["state"] for stage in read_last_run(run_dir)["stages"]}
 
 
+@pytest.fixture
+def ready_spark(spark) -> dict[str, str]:
+    """The environment in which a run uses the test run's Spark, where a Spark of its own is not the point."""
+    return {"SPARK_REMOTE": os.environ["SPARK_REMOTE"]}
+
+
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory) -> Path:
     """A run folder after the demo."""
@@ -173,17 +179,17 @@ def test_features_are_the_same_bytes_anywhere(tmp_path):
     assert len(found) == 1
 
 
-def test_a_bad_delivery_leaves_the_old_version(tmp_path):
+def test_a_bad_delivery_leaves_the_old_version(tmp_path, ready_spark):
     data, run_dir = tmp_path / "data", tmp_path / "run"
     (data / "stocks").mkdir(parents=True)
     shutil.copy(SAMPLE / "symbols_valid_meta.csv", data)
     shutil.copy(SAMPLE / "stocks" / "FB.csv", data / "stocks")
     arguments = ("--run-dir", run_dir, "--only", "ingest", "-p", "SOURCE", "folder", "-p", "DATA_DIR", data)
-    assert run_all(*arguments).returncode == 0
+    assert run_all(*arguments, **ready_spark).returncode == 0
     before = {name: current_version(run_dir, name).path for name in ("prices", "symbols", "quarantine")}
     with (data / "stocks" / "FB.csv").open("a") as file:
         file.write("2013-03-04,,,,,,\n" * 50)
-    done = run_all(*arguments)
+    done = run_all(*arguments, **ready_spark)
     assert done.returncode == 4
     assert "MAX_QUARANTINE_SHARE" in done.stderr
     assert {name: current_version(run_dir, name).path for name in before} == before
@@ -199,7 +205,7 @@ def test_a_second_run_on_the_same_folder_is_refused(tmp_path):
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_an_interrupted_run_leaves_no_process(tmp_path, number, code):
+def test_an_interrupted_run_leaves_no_process(tmp_path, ready_spark, number, code):
     run = subprocess.Popen(command("--run-dir", tmp_path, "--to", "ingest"), cwd=ROOT, env=own_spark())
     family = wait_for_kernel(run.pid)
     run.send_signal(number)
@@ -207,7 +213,7 @@ def test_an_interrupted_run_leaves_no_process(tmp_path, number, code):
     _, alive = psutil.wait_procs(family, timeout=20)
     assert not alive
     assert read_last_run(tmp_path)["exit_code"] == code
-    assert run_all("--run-dir", tmp_path, "--to", "ingest").returncode == 0
+    assert run_all("--run-dir", tmp_path, "--to", "ingest", **ready_spark).returncode == 0
 
 
 def wait_for_kernel(pid: int) -> list[psutil.Process]:
