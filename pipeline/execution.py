@@ -63,9 +63,8 @@ def execute(step: Step, folder: Path, timeout: int, outcome: StageResult) -> Non
                     "Spark has ended, probably for want of memory. Run again with fewer cores (SPARK_MASTER)."
                 )
     finally:
-        if (
-            thread.is_alive()
-        ):  # papermill saves the notebook once its kernel is gone: before secrets are taken out of it
+        if thread.is_alive():
+            # papermill saves the notebook once its kernel is gone, which must be before secrets are taken out of it.
             ignore_signals()
             end_children()
             thread.join(SAVE_TIMEOUT)
