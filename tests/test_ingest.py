@@ -2,7 +2,6 @@
 
 import os
 import random
-import shutil
 import signal
 import zipfile
 from datetime import date
@@ -45,67 +44,6 @@ def deliver(spark, run_dir: Path, source) -> ingest.Ingested:
 def read(run_dir: Path, dataset: str) -> pd.DataFrame:
     tables = [pq.read_table(path) for path in current_version(run_dir, dataset).files]
     return pd.concat([table.to_pandas(strings_to_categorical=False) for table in tables], ignore_index=True)
-
-
-def spoil_names(folder: Path, good: str, bad: str) -> None:
-    text = (folder / METADATA).read_text()
-    assert good in text
-    (folder / METADATA).write_text(text.replace(good, bad))
-
-
-@pytest.mark.parametrize(
-    ("spoil", "message"),
-    [
-        (shutil.rmtree, "is not there"),
-        (lambda folder: [shutil.rmtree(folder / "stocks"), shutil.rmtree(folder / "etfs")], "has no CSV in"),
-        (lambda folder: (folder / METADATA).unlink(), METADATA),
-        (
-            lambda folder: (folder / METADATA).write_text("Symbol,Name\nA,b\n"),
-            "NASDAQ Symbol and Security Name",
-        ),
-        (lambda folder: (folder / "stocks" / "A\nB.csv").write_bytes(ROW), "Rename"),
-        (
-            lambda folder: (folder / "stocks" / "DEAD.csv").symlink_to("nowhere"),
-            r"stocks/DEAD\.csv cannot be read",
-        ),
-        (lambda folder: spoil_names(folder, 'Stock",', "Stock,"), f"{METADATA} in .* line 7 .*quote"),
-        (
-            lambda folder: spoil_names(folder, 'fund)",, ,N,100.0,N,,,^IXIC', "fund)"),
-            f"{METADATA} in .* line 8 .*quote",
-        ),
-        (lambda folder: spoil_names(folder, ",MSFT,M", ',MSFT,"M' + "x" * 200_000), f"{METADATA} in .* line 6 .*limit"),
-    ],
-)
-def test_delivery_that_cannot_be_used_is_named(tmp_path, spoil, message):
-    folder = Path(shutil.copytree(SAMPLE, tmp_path / "delivery"))
-    spoil(folder)
-    with pytest.raises(InputError, match=message):
-        open_source("folder", str(folder))
-
-
-def test_file_that_is_no_zip_is_named(tmp_path):
-    (tmp_path / "archive.zip").write_bytes(b"PK\x03\x04 cut short")
-    with pytest.raises(InputError, match=r"archive\.zip"):
-        open_source("folder", str(tmp_path / "archive.zip"))
-
-
-@pytest.mark.parametrize(
-    ("offset", "value"),
-    [(8, b"\1\0"), (10, b"\x63\0"), (20, b"\0\0\1\0" * 2)],
-    ids=["encrypted", "packed in an unknown way", "cut short"],
-)
-def test_member_that_cannot_be_unpacked_is_named(tmp_path, offset, value):
-    """offset: where the archive's directory tells the member's flags, method and sizes."""
-    archive = tmp_path / "archive.zip"
-    with zipfile.ZipFile(archive, "w") as file:
-        for path in (METADATA, "stocks/FB.csv"):
-            file.write(SAMPLE / path, path)
-    data = bytearray(archive.read_bytes())
-    entry = data.index(b"PK\x01\x02")
-    data[entry + offset : entry + offset + len(value)] = value
-    archive.write_bytes(data)
-    with pytest.raises(InputError, match=rf"{METADATA} in .*archive\.zip cannot be read"):
-        open_source("folder", str(archive))
 
 
 def test_symbol_with_two_files_is_refused_with_both_named(tmp_path):

@@ -13,6 +13,7 @@ class Fault:
 
 
 CSV, INGEST, STORE = "tests/test_market_csv.py", "tests/test_ingest.py", "tests/test_store.py"
+SOURCE = "tests/test_source.py"
 RUN, RUN_FAULTS = "tests/runner/test_run_all.py", "tests/faults/test_run_faults.py"
 CACHE, KILLS = "tests/faults/test_cache.py", "tests/faults/test_kills.py"
 REPORT = "tests/runner/test_report.py"
@@ -25,10 +26,10 @@ FAULTS = {
         (
             f"{RUN}::test_a_folder_without_prices_is_named",
             f"{RUN}::test_a_file_that_cannot_be_read_is_named",
-            f"{INGEST}::test_member_that_cannot_be_unpacked_is_named",
+            f"{SOURCE}::test_member_that_cannot_be_unpacked_is_named",
         ),
     ),
-    2: Fault("metadata unusable", "3, columns named", (f"{INGEST}::test_delivery_that_cannot_be_used_is_named",)),
+    2: Fault("metadata unusable", "3, columns named", (f"{SOURCE}::test_delivery_that_cannot_be_used_is_named",)),
     3: Fault("header reordered, BOM, CRLF", "read by name", (f"{CSV}::test_header_is_read_by_name",)),
     4: Fault("no usable header", "file refused", (f"{CSV}::test_file_without_a_usable_header_is_refused_whole",)),
     5: Fault(
