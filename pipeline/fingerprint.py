@@ -21,8 +21,16 @@ from pipeline.store import current_version, hash_code, write_atomically
 STATE = "stages.json"
 ABSENT = "absent"
 LIBRARIES = (
-    *("pyspark", "pyarrow", "numpy", "pandas", "bottleneck", "scipy"),
-    *("scikit-learn", "xgboost", "xgboost-cpu", "exchange_calendars"),
+    "pyspark",
+    "pyarrow",
+    "numpy",
+    "pandas",
+    "bottleneck",
+    "scipy",
+    "scikit-learn",
+    "xgboost",
+    "xgboost-cpu",
+    "exchange_calendars",
 )
 # Where the work is done and where its results lie do not change them.
 PLACES = ("RUN_DIR", "SPARK_MASTER", "DATA_DIR")

@@ -74,8 +74,11 @@ def hold_draft(path: Path) -> int:
 
 
 def is_held(path: Path) -> bool:
-    """Whether a living process holds a draft."""
-    descriptor = os.open(path, os.O_RDONLY)
+    """Whether a living process holds a draft. One that has just gone is held by nobody."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return False
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

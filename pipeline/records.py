@@ -21,8 +21,15 @@ LIMITS = """## Limits
 - Intervals drift when markets do: train again once a year.
 """
 
-ROUNDS = {"mae": "{:,.0f}", "rmse": "{:,.0f}", "r2": "{:.4f}", "wape": "{:.3f}", "rmsle": "{:.3f}", "skill": "{:+.2%}"}
-ROUNDS |= {"calibration_mae": "{:,.0f}"}  # by which the champion is chosen
+ROUNDS = {
+    "mae": "{:,.0f}",
+    "rmse": "{:,.0f}",
+    "r2": "{:.4f}",
+    "wape": "{:.3f}",
+    "rmsle": "{:.3f}",
+    "skill": "{:+.2%}",
+    "calibration_mae": "{:,.0f}",  # by which the champion is chosen
+}
 
 
 def write_metrics(folder: Path, metrics: Mapping[str, Any]) -> None:

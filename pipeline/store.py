@@ -151,7 +151,7 @@ def clear_leftovers(run_dir: Path | str) -> list[Path]:
     homes = [home for dataset in sorted(datasets) if (home := Path(run_dir) / dataset).is_dir()]
     removed = [path for home in homes for path in sorted(home.iterdir()) if is_leftover(path)]
     for path in removed:
-        shutil.rmtree(path) if path.is_dir() else path.unlink()
+        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
     return removed
 
 

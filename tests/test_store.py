@@ -204,6 +204,15 @@ def test_old_versions_are_pruned_and_the_current_one_never(tmp_path):
     assert left == {"CURRENT", *(versions[index].path.name for index in (0, 2, 3))}
 
 
+def test_draft_that_goes_while_a_run_clears_up_is_no_error(tmp_path, monkeypatch):
+    """A notebook open by hand may end at any moment: here between the looks into the folder and at its draft."""
+    draft = open_draft(tmp_path, "prices")
+    seen = list((tmp_path / "prices").iterdir())
+    monkeypatch.setattr(Path, "iterdir", lambda self: iter(seen))
+    del draft
+    clear_leftovers(tmp_path)
+
+
 @pytest.mark.parametrize("published", [0, 3])
 def test_what_others_put_there_is_left_alone(tmp_path, published):
     home = tmp_path / "prices"
