@@ -13,8 +13,9 @@ from waitress.channel import HTTPChannel
 
 from serving.errors import ServingError
 
-THREADS = 4  # an answer is all computing, so more would only wait for one another
+THREADS = 2  # an answer is all computing, so more only wait for one another; two, so that no long batch holds up all
 TURN = 0.001  # seconds a thread computes before another may: the one that reads the network must not starve behind them
+READ_AT_ONCE = 256 * 1024  # bytes; each read waits for the interpreter, so a flood read in small pieces stays unseen
 MOST_CONNECTIONS = 200
 MOST_WAITING = 64  # requests that wait for a thread; with more the server says 503
 SLOW_CLIENT = 15  # seconds without a byte
@@ -53,6 +54,7 @@ class Server:
             app,
             sockets=self.sockets,
             threads=THREADS,
+            recv_bytes=READ_AT_ONCE,
             connection_limit=MOST_CONNECTIONS,
             channel_timeout=SLOW_CLIENT,
             cleanup_interval=5,

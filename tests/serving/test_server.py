@@ -111,7 +111,9 @@ def test_a_client_that_trickles_is_cut_off(server, http, monkeypatch):
 
 
 def call_at_once(url: str, callers: int, rows: int) -> list[bytes]:
-    """Batches of `rows` from as many connections, whose last byte is sent at the same moment. Returns the answers."""
+    """Batches of `rows` from as many connections, whose last byte is sent at the same moment, when the server has had
+    time to read the rest. Returns the answers.
+    """
     host, port = url.removeprefix("http://").split(":")
     body = json.dumps({"rows": [{"vol_moving_avg": 1, "adj_close_rolling_med": 1}] * rows}).encode()
     request = (
@@ -119,9 +121,11 @@ def call_at_once(url: str, callers: int, rows: int) -> list[bytes]:
         b"Content-Length: %d\r\n\r\n" % len(body) + body
     )
     connections = [socket.create_connection((host, int(port)), timeout=60) for _ in range(callers)]
-    for part in (request[:-1], request[-1:]):
-        for connection in connections:
-            connection.sendall(part)
+    for connection in connections:
+        connection.sendall(request[:-1])
+    time.sleep(1)
+    for connection in connections:
+        connection.sendall(request[-1:])
     answers = [connection.makefile("rb").read() for connection in connections]
     for connection in connections:
         connection.close()
@@ -129,7 +133,7 @@ def call_at_once(url: str, callers: int, rows: int) -> list[bytes]:
 
 
 def test_too_much_load_is_refused_and_forgotten(start):
-    """Forty times as many callers as threads, again and again: some are told to come back, none gets a 500, memory
+    """Eighty times as many callers as threads, again and again: some are told to come back, none gets a 500, memory
     does not grow with them, and it ends.
     """
     process, url = start()
