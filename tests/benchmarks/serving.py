@@ -24,10 +24,10 @@ UNITS = {"us": 0.001, "ms": 1.0, "s": 1000.0}
 
 EMPTY = """
 import flask, sys, waitress
-sys.setswitchinterval(0.001)  # threads and turns as in serving/server.py
+sys.setswitchinterval(0.001)  # threads, turns and reads as in serving/server.py
 app = flask.Flask("empty")
 app.get("/predict")(lambda: "1")
-waitress.serve(app, host="127.0.0.1", port=PORT, threads=4)
+waitress.serve(app, host="127.0.0.1", port=PORT, threads=2, recv_bytes=262144)
 """
 FOREST = """
 import flask, joblib, numpy, pandas, tempfile
