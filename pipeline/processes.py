@@ -1,7 +1,10 @@
-"""The processes of a run: how much memory they take, and how they are ended when their run is over."""
+"""The processes of a run: what their environment tells them, how much memory they take, and how they are ended when
+their run is over.
+"""
 
 import os
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -9,6 +12,21 @@ import psutil
 from pipeline.lock import TOKEN_VARIABLE
 
 FOLDER_VARIABLE = "PIPELINE_RUN_DIR"  # tells to which run folder a process belongs
+
+
+@contextmanager
+def set_variables(values: Mapping[str, str]) -> Iterator[None]:
+    """Have environment variables for the length of the block: the run may be a cell of somebody's notebook."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 def measure_memory() -> int:

@@ -8,7 +8,11 @@ from typing import Any
 
 import pandas as pd
 
+from pipeline.errors import ResourceError
+from pipeline.processes import set_variables
+
 TRACKING = "MLFLOW_TRACKING_URI"
+RETRIES = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
 EXPERIMENT = "stock market volume"
 USE = """Answers two questions: a day's Volume from `vol_moving_avg` and `adj_close_rolling_med` of that day, and the
 Volume of a symbol's next trading day. For planning and teaching; not for trading."""
@@ -89,18 +93,32 @@ def list_columns(models: Mapping[str, Mapping[str, float]]) -> list[str]:
     return [key for key in ROUNDS if all(key in row for row in models.values())]
 
 
-def log_to_mlflow(bundle: Path, parameters: Mapping[str, Any], metrics: Mapping[str, Any]) -> bool:
-    """Log parameters, metrics and the bundle's files as a run, if MLFLOW_TRACKING_URI is set. Returns whether it was.
+def check_mlflow() -> None:
+    """See, where MLFLOW_TRACKING_URI is set, that runs can be logged there: better before a training than after it.
 
-    Needs the package mlflow or mlflow-skinny; raises ModuleNotFoundError, which names the remedy, where it is missing.
+    Raises ResourceError with the remedy.
     """
     if not os.environ.get(TRACKING):
-        return False
+        return
+    retries = {RETRIES: os.environ.get(RETRIES, "2")}  # MLflow by itself would try for four minutes
     try:
         import mlflow
-    except ModuleNotFoundError:
-        remedy = "pip install mlflow-skinny, or unset it"
-        raise ModuleNotFoundError(f"{TRACKING} is set, but MLflow is not installed: {remedy}.") from None
+
+        with set_variables(retries):
+            mlflow.set_experiment(EXPERIMENT)
+    except ImportError as error:
+        raise ResourceError(f"{TRACKING} is set, but {error}: pip install mlflow, or unset the variable.") from None
+    except Exception as error:  # of MLflow, its HTTP client or its database; their words may hold a password
+        what = f"{TRACKING} is set, but MLflow does not answer there ({type(error).__name__})"
+        raise ResourceError(f"{what}: start its server, or unset the variable.") from None
+
+
+def log_to_mlflow(bundle: Path, parameters: Mapping[str, Any], metrics: Mapping[str, Any]) -> bool:
+    """Log parameters, metrics and the bundle's files as a run. Returns whether MLFLOW_TRACKING_URI asks for it."""
+    if not os.environ.get(TRACKING):
+        return False
+    import mlflow
+
     mlflow.set_experiment(EXPERIMENT)
     with mlflow.start_run(run_name=bundle.name):
         mlflow.log_params(dict(parameters))

@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -34,7 +34,7 @@ from pipeline.fingerprint import (
 )
 from pipeline.lock import hold_run
 from pipeline.plan import Plan, Step
-from pipeline.processes import FOLDER_VARIABLE, end_children, end_orphans
+from pipeline.processes import FOLDER_VARIABLE, end_children, end_orphans, set_variables
 from pipeline.progress import FILE_VARIABLE
 from pipeline.results import RunResult, StageResult, clear_records, prune_runs
 from pipeline.spark import ROOT, connect_server, start_warm_up
@@ -70,21 +70,6 @@ def run_plan(plan: Plan, display: Display, fresh: bool = False) -> RunResult:
             result.seconds = round(time.monotonic() - clock, 2)
             finish_run(plan, result, display)
         return result
-
-
-@contextmanager
-def set_variables(values: Mapping[str, str]) -> Iterator[None]:
-    """Have environment variables for the length of the block: the run may be a cell of somebody's notebook."""
-    before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
 
 
 def begin_run(plan: Plan) -> RunResult:

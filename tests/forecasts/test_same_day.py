@@ -1,6 +1,8 @@
 """Models of the same day, the scores they are judged by, and their records."""
 
 import json
+import sys
+import traceback
 from dataclasses import replace
 
 import numpy as np
@@ -8,7 +10,7 @@ import pandas as pd
 import pytest
 
 from pipeline import evaluation, grid, records, same_day
-from pipeline.errors import ParameterError
+from pipeline.errors import ParameterError, ResourceError
 from pipeline.market_rows import read_all_rows
 from pipeline.periods import plan_periods
 from serving.bundle import load_bundle, write_bundle
@@ -107,6 +109,20 @@ def test_nothing_is_logged_without_a_tracking_server(tmp_path, monkeypatch):
     assert records.log_to_mlflow(tmp_path, {}, METRICS) is False
 
 
+@pytest.mark.parametrize("installed", [True, False])
+def test_an_mlflow_that_is_not_there_is_told_before_the_training(installed, monkeypatch):
+    if installed:
+        pytest.importorskip("mlflow", reason="pip install mlflow-skinny")
+    else:
+        monkeypatch.setitem(sys.modules, "mlflow", None)
+    monkeypatch.setenv(records.TRACKING, "http://somebody:secret-word@127.0.0.1:9")  # the discard port: nobody listens
+    with pytest.raises(ResourceError, match=records.TRACKING) as told:
+        records.check_mlflow()
+    assert ("pip install" in str(told.value)) is not installed
+    assert "unset" in str(told.value)
+    assert "secret-word" not in "".join(traceback.format_exception(told.value))
+
+
 def test_a_run_lands_in_a_real_mlflow_store(tmp_path, monkeypatch):
     mlflow = pytest.importorskip("mlflow", reason="pip install mlflow-skinny sqlalchemy alembic")
     pytest.importorskip("alembic", reason="MLflow's sqlite store needs sqlalchemy and alembic")
@@ -115,6 +131,7 @@ def test_a_run_lands_in_a_real_mlflow_store(tmp_path, monkeypatch):
     bundle = tmp_path / "bundle"
     bundle.mkdir()
     (bundle / "model.json").write_text("{}")
+    records.check_mlflow()
     assert records.log_to_mlflow(bundle, {"TEST_FROM": "2018-01-01"}, METRICS) is True
     (run,) = mlflow.search_runs(experiment_names=[records.EXPERIMENT], output_format="list")
     assert run.data.params["TEST_FROM"] == "2018-01-01"
