@@ -106,6 +106,8 @@ class Draft:
         }
         manifest["version"] = hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()[:16]
         write_atomically(self.path / MANIFEST, json.dumps(manifest, indent=1) + "\n")
+        for file in files:  # else a loss of power may leave a pointer to parts that never reached the disk
+            flush(self.path / file["name"])
         name = f"{datetime.now(UTC).strftime(TIME_FORMAT)}-{manifest['version'][:8]}"
         home = self.path.parent
         with publish_right(self.run_dir):
@@ -200,6 +202,12 @@ def hash_code() -> str:
 def hash_file(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def flush(path: Path) -> None:
+    """Wait until a file's bytes are on the disk."""
+    with path.open("r+b") as file:
+        os.fsync(file.fileno())
 
 
 def write_atomically(path: Path, text: str) -> None:

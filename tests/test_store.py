@@ -39,6 +39,16 @@ def test_published_version_is_whole_and_can_be_checked(tmp_path):
     assert sorted(path.name for path in version.path.iterdir()) == ["manifest.json", "part-00000.parquet"]
 
 
+def test_a_version_is_on_the_disk_before_it_is_named(tmp_path, monkeypatch):
+    """What can be seen of a loss of power without one: every file was flushed, the pointer last."""
+    flushed, flush = [], os.fsync
+    monkeypatch.setattr(os, "fsync", lambda file: (flush(file), flushed.append(os.fstat(file).st_ino)))
+    version = publish(tmp_path, 1, 2)
+    pointer = tmp_path / "prices" / "CURRENT"
+    assert flushed[-1] == pointer.stat().st_ino
+    assert {path.stat().st_ino for path in version.path.iterdir()} <= set(flushed[:-1])
+
+
 def test_equal_content_gives_equal_bytes_anywhere(tmp_path):
     one, other = publish(tmp_path / "a", 1, 2), publish(tmp_path / "b", 1, 2)
     assert one.id == other.id != publish(tmp_path / "b", 1, 3).id
