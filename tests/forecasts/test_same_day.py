@@ -115,6 +115,7 @@ def test_an_mlflow_that_is_not_there_is_told_before_the_training(installed, monk
         pytest.importorskip("mlflow", reason="pip install mlflow-skinny")
     else:
         monkeypatch.setitem(sys.modules, "mlflow", None)
+    monkeypatch.setenv(records.RETRIES, "0")
     monkeypatch.setenv(records.TRACKING, "http://somebody:secret-word@127.0.0.1:9")  # the discard port: nobody listens
     with pytest.raises(ResourceError, match=records.TRACKING) as told:
         records.check_mlflow()
