@@ -1,6 +1,5 @@
-"""The datasets in SQL: through DuckDB's file, and in a real PostgreSQL that the tests start."""
+"""The datasets in a real PostgreSQL that the tests start."""
 
-import json
 import os
 import shutil
 import signal
@@ -8,195 +7,18 @@ import subprocess
 import sys
 import tempfile
 import threading
-from datetime import date, timedelta
+from datetime import date
 from pathlib import Path
 
 import adbc_driver_postgresql.dbapi as postgresql
-import duckdb
-import pyarrow as pa
 import pytest
+from small_market import ODD, ROOT, ask_file, publish_market, sql
 
-from pipeline.contract import FEATURES, PRICES, QUARANTINE, SYMBOLS
 from pipeline.errors import LockedError
-from pipeline.parts import keep_attempts, write_attempt
 from pipeline.postgresql import load_postgresql
 from pipeline.sql import write_views
-from pipeline.store import current_version, open_draft
 
-ROOT = Path(__file__).parent.parent
 PROGRAMS = max(Path("/usr/lib/postgresql").glob("*/bin"), default=Path("/nowhere"))
-ODD = ["^GSPC", "BRK-A", "CARR#", "a b", "[1]", "100%", "O'Neil", 'say "so"', "back\\slash", "日本", "tab\tline\n"]
-SCORES = {"mae": 1.5, "rmse": 2.5, "r2": 0.5, "wape": 0.1, "rmsle": 0.2, "skill": 0.0, "test_rows": 10}
-FITTED = {"fit_seconds": 3.5, "train_rows": 20, "calibration_mae": 1.0}
-METRICS = {
-    "same_day": {"champion": "grid", "models": {"naive": SCORES, "grid": SCORES | FITTED}},
-    "next_day": {"champion": "naive", "models": {"naive": SCORES}},
-}
-
-
-def publish_market(run_dir: Path, days: int = 40, model: bool = True) -> None:
-    """A run folder as a run leaves it: odd symbols, `days` rows each, prices and features in two parts."""
-    rows = [
-        {
-            "Symbol": symbol,
-            "Security Name": None if number % 2 else f"{symbol} Inc.\0",
-            "Date": date(2020, 1, 1) + timedelta(day),
-            **dict.fromkeys(("Open", "High", "Low", "Close", "Adj Close"), 10.0 + day / 3),
-            "Volume": 18_000_000_000 + day,
-            "vol_moving_avg": None if day < 29 else day / 7,
-            "adj_close_rolling_med": None if day < 29 else 1e-300,
-        }
-        for number, symbol in enumerate(ODD)
-        for day in range(days)
-    ]
-    half = days * (len(ODD) // 2)
-    for dataset, schema in (("prices", PRICES), ("features", FEATURES)):
-        publish(run_dir, dataset, schema, rows[:half], rows[half:])
-    symbols = [
-        {"Symbol": symbol, "kind": "stock", "file": f"stocks/{symbol}.csv", "rows": days, "total_volume": 1}
-        | dict.fromkeys(("data_rows", "refused", "flagged"), 0)
-        for symbol in ODD
-    ]
-    publish(run_dir, "symbols", SYMBOLS, symbols)
-    refused = [{"file": "a.csv", "line": None, "text": text, "reason": "blank", "rows": 1} for text in (*ODD, "a\0b")]
-    publish(run_dir, "quarantine", QUARANTINE, refused)
-    if model:
-        draft = open_draft(run_dir, "model")
-        (draft.path / "metrics.json").write_text(json.dumps(METRICS))
-        draft.publish(parameters={}, inputs={})
-
-
-def publish(run_dir: Path, dataset: str, schema: pa.Schema, *parts: list[dict]) -> None:
-    draft = open_draft(run_dir, dataset)
-    attempts = [write_attempt(pa.Table.from_pylist(part, schema=schema), draft.path) for part in parts]
-    draft.publish(keep_attempts(draft.path, attempts), schema=schema, parameters={}, inputs={})
-
-
-def sql(*arguments, **environment) -> subprocess.CompletedProcess:
-    """`python -m pipeline.sql` as a person calls it."""
-    command = [sys.executable, "-m", "pipeline.sql", *map(str, arguments)]
-    clean = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"}
-    return subprocess.run(command, cwd=ROOT, env=clean | environment, capture_output=True, text=True)
-
-
-@pytest.fixture(scope="module")
-def market(tmp_path_factory) -> Path:
-    run_dir = tmp_path_factory.mktemp("market")
-    publish_market(run_dir)
-    return run_dir
-
-
-# DuckDB
-
-
-def ask_file(run_dir: Path, query: str) -> list[tuple]:
-    with duckdb.connect(run_dir / "market.duckdb", read_only=True) as database:
-        return database.execute(query).fetchall()
-
-
-def test_views_hold_what_the_parts_hold(market):
-    done = sql("--run-dir", market)
-    assert (done.returncode, done.stdout.strip()) == (0, str(market / "market.duckdb"))
-    for dataset in ("prices", "features", "symbols", "quarantine"):
-        files = [str(file) for file in current_version(market, dataset).files]
-        shown, written = ask_file(market, f"FROM {dataset}"), duckdb.read_parquet(files).fetchall()
-        assert sorted(shown, key=repr) == sorted(written, key=repr)
-    kinds = dict(row[:2] for row in ask_file(market, "DESCRIBE features"))
-    assert {kinds[name] for name in ("Date", "Volume", "Adj Close", "vol_moving_avg")} == {"DATE", "BIGINT", "DOUBLE"}
-
-
-def test_metrics_are_a_row_a_model(market):
-    write_views(market)
-    rows = ask_file(market, "SELECT kind, model, champion, mae, fit_seconds, train_rows FROM metrics ORDER BY ALL")
-    assert rows == [
-        ("next_day", "naive", True, 1.5, None, None),
-        ("same_day", "grid", True, 1.5, 3.5, 20),
-        ("same_day", "naive", False, 1.5, None, None),
-    ]
-
-
-def test_views_follow_the_pointer_without_being_made_again(tmp_path):
-    publish_market(tmp_path, days=40)
-    write_views(tmp_path)
-    first = (tmp_path / "prices" / "CURRENT").read_text()
-    publish_market(tmp_path, days=50)
-    draft = open_draft(tmp_path, "prices")  # a run is at work
-    (draft.path / "part-00000.parquet").write_bytes(b"half a part")
-    assert ask_file(tmp_path, "SELECT count(*) FROM prices") == [(50 * len(ODD),)]
-    (tmp_path / "prices" / "CURRENT").write_text(first)  # somebody goes back
-    assert ask_file(tmp_path, "SELECT count(*) FROM prices JOIN features USING (Symbol, Date)") == [(40 * len(ODD),)]
-
-
-def test_views_open_no_part_of_other_versions(tmp_path):
-    for days in (30, 40, 50):
-        publish_market(tmp_path, days)
-    old = sorted((tmp_path / "prices").glob("*/part-00001.parquet"))[:-1]
-    write_views(tmp_path)
-    for path in old:
-        path.write_bytes(b"PAR1 damaged PAR1")
-    assert ask_file(tmp_path, "SELECT count(DISTINCT Symbol), sum(Volume) > 0 FROM prices") == [(len(ODD), True)]
-
-
-@pytest.mark.parametrize("name", ["[1] 100%", "it's {x}", "a*b"])
-def test_run_folder_may_have_any_name(tmp_path, name):
-    publish_market(tmp_path / name, model=False)
-    write_views(tmp_path / name)
-    assert ask_file(tmp_path / name, "SELECT count(*) FROM symbols") == [(len(ODD),)]
-
-
-def test_folder_that_moved_is_written_again(tmp_path):
-    publish_market(tmp_path / "old")
-    write_views(tmp_path / "old")
-    (tmp_path / "old").rename(tmp_path / "new")
-    write_views(tmp_path / "new")
-    assert ask_file(tmp_path / "new", "SELECT count(*) FROM symbols") == [(len(ODD),)]
-
-
-def test_file_is_exchanged_while_somebody_has_it_open(market):
-    write_views(market)
-    with duckdb.connect(market / "market.duckdb") as database:
-        write_views(market)
-        assert database.execute("SELECT count(*) FROM symbols").fetchall() == [(len(ODD),)]
-
-
-def test_a_run_without_a_model_has_no_metrics(tmp_path):
-    publish_market(tmp_path, model=False)
-    write_views(tmp_path)
-    assert {name for (name,) in ask_file(tmp_path, "SHOW TABLES")} == {"prices", "features", "symbols", "quarantine"}
-
-
-def test_folder_without_a_run_names_the_notebook(tmp_path):
-    done = sql("--run-dir", tmp_path)
-    assert done.returncode == 3
-    assert "run notebooks/01_ingest.ipynb first" in done.stderr
-    assert not list(tmp_path.iterdir())
-
-
-def test_file_that_cannot_be_written_is_told_in_a_line(tmp_path):
-    run_dir = tmp_path / "what?"  # DuckDB takes what follows a question mark for options
-    publish_market(run_dir)
-    done = sql("--run-dir", run_dir)
-    assert done.returncode == 7
-    assert done.stderr.startswith(f"error: {run_dir / 'market.duckdb'} cannot be written")
-    assert not list(run_dir.glob("*market.duckdb*"))
-
-
-def test_folder_that_may_only_be_read_is_told_in_a_line(tmp_path):
-    run_dir = tmp_path / "run"
-    publish_market(run_dir)
-    if subprocess.run(["mount", "--bind", "-o", "ro", run_dir, run_dir], capture_output=True).returncode:
-        run_dir.chmod(0o555)  # this is nothing to root, and only root can mount
-    try:
-        done = sql("--run-dir", run_dir)
-    finally:
-        if subprocess.run(["umount", run_dir], capture_output=True).returncode:
-            run_dir.chmod(0o755)
-    assert done.returncode == 7
-    (line,) = done.stderr.splitlines()
-    assert line.startswith(f"error: {run_dir / 'market.duckdb'} cannot be written")
-
-
-# PostgreSQL
 
 
 @pytest.fixture(scope="module")

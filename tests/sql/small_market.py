@@ -1,0 +1,74 @@
+"""A small published market of odd symbols, and how the tests ask for it in SQL."""
+
+import json
+import os
+import subprocess
+import sys
+from datetime import date, timedelta
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+
+from pipeline.contract import FEATURES, PRICES, QUARANTINE, SYMBOLS
+from pipeline.parts import keep_attempts, write_attempt
+from pipeline.store import open_draft
+
+ROOT = Path(__file__).parents[2]
+ODD = ["^GSPC", "BRK-A", "CARR#", "a b", "[1]", "100%", "O'Neil", 'say "so"', "back\\slash", "日本", "tab\tline\n"]
+SCORES = {"mae": 1.5, "rmse": 2.5, "r2": 0.5, "wape": 0.1, "rmsle": 0.2, "skill": 0.0, "test_rows": 10}
+FITTED = {"fit_seconds": 3.5, "train_rows": 20, "calibration_mae": 1.0}
+METRICS = {
+    "same_day": {"champion": "grid", "models": {"naive": SCORES, "grid": SCORES | FITTED}},
+    "next_day": {"champion": "naive", "models": {"naive": SCORES}},
+}
+
+
+def publish_market(run_dir: Path, days: int = 40, model: bool = True) -> None:
+    """A run folder as a run leaves it: odd symbols, `days` rows each, prices and features in two parts."""
+    rows = [
+        {
+            "Symbol": symbol,
+            "Security Name": None if number % 2 else f"{symbol} Inc.\0",
+            "Date": date(2020, 1, 1) + timedelta(day),
+            **dict.fromkeys(("Open", "High", "Low", "Close", "Adj Close"), 10.0 + day / 3),
+            "Volume": 18_000_000_000 + day,
+            "vol_moving_avg": None if day < 29 else day / 7,
+            "adj_close_rolling_med": None if day < 29 else 1e-300,
+        }
+        for number, symbol in enumerate(ODD)
+        for day in range(days)
+    ]
+    half = days * (len(ODD) // 2)
+    for dataset, schema in (("prices", PRICES), ("features", FEATURES)):
+        publish(run_dir, dataset, schema, rows[:half], rows[half:])
+    symbols = [
+        {"Symbol": symbol, "kind": "stock", "file": f"stocks/{symbol}.csv", "rows": days, "total_volume": 1}
+        | dict.fromkeys(("data_rows", "refused", "flagged"), 0)
+        for symbol in ODD
+    ]
+    publish(run_dir, "symbols", SYMBOLS, symbols)
+    refused = [{"file": "a.csv", "line": None, "text": text, "reason": "blank", "rows": 1} for text in (*ODD, "a\0b")]
+    publish(run_dir, "quarantine", QUARANTINE, refused)
+    if model:
+        draft = open_draft(run_dir, "model")
+        (draft.path / "metrics.json").write_text(json.dumps(METRICS))
+        draft.publish(parameters={}, inputs={})
+
+
+def publish(run_dir: Path, dataset: str, schema: pa.Schema, *parts: list[dict]) -> None:
+    draft = open_draft(run_dir, dataset)
+    attempts = [write_attempt(pa.Table.from_pylist(part, schema=schema), draft.path) for part in parts]
+    draft.publish(keep_attempts(draft.path, attempts), schema=schema, parameters={}, inputs={})
+
+
+def sql(*arguments, **environment) -> subprocess.CompletedProcess:
+    """`python -m pipeline.sql` as a person calls it."""
+    command = [sys.executable, "-m", "pipeline.sql", *map(str, arguments)]
+    clean = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"}
+    return subprocess.run(command, cwd=ROOT, env=clean | environment, capture_output=True, text=True)
+
+
+def ask_file(run_dir: Path, query: str) -> list[tuple]:
+    with duckdb.connect(run_dir / "market.duckdb", read_only=True) as database:
+        return database.execute(query).fetchall()
