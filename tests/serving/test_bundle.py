@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import numpy as np
 import pytest
-from conftest import make_current, publish_model
+from small_model import make_current, publish_model
 
 from serving.app import create_app
 from serving.bundle import load_bundle

@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import psutil
 import pytest
-from conftest import publish_model
+from small_model import publish_model
 
 import serving.server
 

@@ -1,0 +1,72 @@
+"""A small real bundle, published as the pipeline publishes it."""
+
+import hashlib
+import json
+from datetime import date, timedelta
+from pathlib import Path
+
+from serving.bundle import write_bundle
+
+EDGES = {"vol_moving_avg": [1e4, 1e6], "adj_close_rolling_med": [10.0]}
+FACTS = {
+    "ranges": {"vol_moving_avg": [100.0, 1e9], "adj_close_rolling_med": [0.5, 900.0]},
+    "trained": ["2000-01-03", "2009-12-31"],
+    "data_version": "data",
+    "champion": "grid",
+    "interval": 0.8,
+}
+INTERVAL = {"edges": EDGES, "low": [[0.4, 0.5]] * 3, "high": [[1.7, 1.6]] * 3}
+QUESTIONS = [
+    {"vol_moving_avg": volume, "adj_close_rolling_med": price}
+    for volume in (0.0, 9_999.0, 1e4, 1_234_567.0, 1e12)
+    for price in (-5.0, 9.99, 10.0, 5e3)
+]
+SCORES = {"naive": {"mae": 475_456.0}, "grid": {"mae": 455_627.0}, "linear": {"mae": 491_860.0}}
+
+
+def publish_model(run_dir: Path, name: str, ratio: float = 0.9) -> Path:
+    """Publish a grid model that answers about ratio * vol_moving_avg, and forecasts of three symbols."""
+    folder = run_dir / "model" / name
+    folder.mkdir(parents=True)
+    point = {"kind": "grid", "edges": EDGES, "ratio": [[ratio, ratio + 0.02]] * 3}
+    facts = write_bundle(folder, point, INTERVAL, QUESTIONS, FACTS)
+    (folder / "metrics.json").write_text(
+        json.dumps({"same_day": {"champion": "grid", "test_from": "2010-01-01", "coverage": 0.8, "models": SCORES}})
+    )
+    lines = [
+        json.dumps(describe_symbol(symbol, company)) for symbol, company in [("AAPL", "Apple Inc."), ("^GSPC", None)]
+    ]
+    (folder / "symbols.jsonl").write_text("\n".join(lines) + "\n")
+    contents = {path.name: path.read_bytes() for path in folder.iterdir()}
+    files = [
+        {"name": name, "bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+        for name, content in contents.items()
+    ]
+    manifest = {
+        "version": name,
+        "rows": 0,
+        "files": files,
+        "parameters": {},
+        "inputs": {"features": "0"},
+        "model": facts,
+    }
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    make_current(run_dir, name)
+    return folder
+
+
+def make_current(run_dir: Path, name: str) -> None:
+    (run_dir / "model" / "NEXT").write_text(name)
+    (run_dir / "model" / "NEXT").replace(run_dir / "model" / "CURRENT")
+
+
+def describe_symbol(symbol: str, name: str | None) -> dict:
+    days = [str(date(2013, 1, 2) + timedelta(days=day)) for day in range(66)]
+    volumes = [1_000_000 + (day * 7_919 % 66) * 12_000 for day in range(66)]
+    means = [None] * 5 + [1_390_000 + day * 900 for day in range(61)]
+    return {
+        "symbol": symbol, "name": name, "kind": "stock", "last_date": days[-1], "date": "2013-03-11",
+        "volume": 1_500_000, "low": 900_000, "high": 2_300_000, "model": "naive", "features": {"mean_5": 1.4e6},
+        "recent": {"dates": days, "volume": volumes, "vol_moving_avg": means},
+        "vol_moving_avg": 1_444_000.0, "adj_close_rolling_med": 60.0,
+    }  # fmt: skip
