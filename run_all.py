@@ -13,10 +13,10 @@ from pathlib import Path
 # else, which takes longer than all other imports together. No notebook here needs it.
 sys.modules["rfc3987_syntax"] = None
 
-from pipeline.display import Display
 from pipeline.errors import PipelineError, ResourceError
-from pipeline.plan import Plan, make_plan
-from pipeline.runner import explain_plan, run_plan, serve
+from pipeline.runs.display import Display
+from pipeline.runs.plan import Plan, make_plan
+from pipeline.runs.runner import explain_plan, run_plan, serve
 from pipeline.stages import STAGES
 
 ROOT = Path(__file__).parent

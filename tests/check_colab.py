@@ -17,7 +17,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from pipeline.colab import REPOSITORY, ROOT
+from pipeline.hosted import REPOSITORY, ROOT
 
 COLAB_VERSIONS = {
     "pyspark": "4.0.4",

@@ -31,7 +31,7 @@ def pytest_unconfigure(config):
 def start_spark(config) -> None:
     if "SPARK_REMOTE" in os.environ:
         return
-    from pipeline.spark import connect_server
+    from pipeline.spark.session import connect_server
 
     log = config.cache.mkdir("spark") / "connect.log"
     os.environ["SPARK_REMOTE"] = config.stash[SERVERS].enter_context(connect_server("local[*]", log))
@@ -40,7 +40,7 @@ def start_spark(config) -> None:
 @pytest.fixture(scope="session")
 def spark(request):
     """A session on the run's one Spark Connect server."""
-    from pipeline.spark import open_spark
+    from pipeline.spark.session import open_spark
 
     start_spark(request.config)
     session = open_spark("local[*]")

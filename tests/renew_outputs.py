@@ -11,7 +11,7 @@ from pathlib import Path
 import nbformat
 from nbclient import NotebookClient
 
-from pipeline.spark import connect_server
+from pipeline.spark.session import connect_server
 from pipeline.stages import STAGES
 
 NOTEBOOKS = Path(__file__).parent.parent / "notebooks"

@@ -8,7 +8,7 @@ import nbformat
 import pytest
 import yaml
 
-from pipeline.colab import REPOSITORY, ROOT
+from pipeline.hosted import REPOSITORY, ROOT
 from pipeline.stages import STAGES
 
 NAMES = ["01_ingest", "02_features", "03_train", "04_serve"]

@@ -10,7 +10,7 @@ from airflow.providers.papermill.operators.papermill import PapermillOperator
 from airflow.sdk import DAG, Param
 
 from pipeline.parameters import PARAMETERS
-from pipeline.plan import make_plan
+from pipeline.runs.plan import make_plan
 
 ROOT = Path(__file__).resolve().parents[2]
 PLAN = make_plan(ROOT / "params" / "demo.yaml")

@@ -13,7 +13,7 @@ from dagster import AssetsDefinition, Definitions
 from dagstermill import ConfigurableLocalOutputNotebookIOManager, define_dagstermill_asset
 from papermill.translators import PythonTranslator
 
-from pipeline.plan import Step, make_plan
+from pipeline.runs.plan import Step, make_plan
 from pipeline.stages import STAGES, Stage
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -10,7 +10,7 @@ logs=${1:-$(mktemp -d)}
 export SPARK_HOME PYSPARK_PYTHON JAVA_HOME
 SPARK_HOME=$("$python" -c 'import pyspark, pathlib; print(pathlib.Path(pyspark.__file__).parent)')
 PYSPARK_PYTHON=$("$python" -c 'import sys; print(sys.executable)')
-JAVA_HOME=$("$python" -c 'from pipeline.java import find_java; print(find_java())')
+JAVA_HOME=$("$python" -c 'from pipeline.spark.java import find_java; print(find_java())')
 export SPARK_LOCAL_IP=127.0.0.1 SPARK_NO_DAEMONIZE=1
 port=${SPARK_MASTER_PORT:-7077}
 mkdir -p "$logs"

@@ -178,7 +178,7 @@ def run_plain_spark(corpus: Path, work: Path) -> dict:
     from pyspark.sql import Window
     from pyspark.sql import functions as F
 
-    from pipeline.spark import open_spark
+    from pipeline.spark.session import open_spark
 
     files = list_files(corpus)[::SPARK_SHARE]
     share = sum(file.stat().st_size for file in files) / sum(file.stat().st_size for file in list_files(corpus))
@@ -203,12 +203,12 @@ def run_plain_spark(corpus: Path, work: Path) -> dict:
 def run_project(corpus: Path, work: Path) -> dict:
     from pyspark.sql import functions as F
 
-    from pipeline.contract import FEATURES
-    from pipeline.features import write_features
-    from pipeline.ingest import publish_ingested, write_prices
-    from pipeline.source import open_source
-    from pipeline.spark import connect_server, open_spark, warm_up
-    from pipeline.store import open_draft
+    from pipeline.datasets.contract import FEATURES
+    from pipeline.datasets.store import open_draft
+    from pipeline.features.write import write_features
+    from pipeline.ingest.prices import publish_ingested, write_prices
+    from pipeline.ingest.source import open_source
+    from pipeline.spark.session import connect_server, open_spark, warm_up
 
     with connect_server("local[*]", work / "spark.log") as address:
         os.environ |= {"SPARK_REMOTE": address, "TQDM_DISABLE": "1"}
@@ -234,9 +234,11 @@ def train_models(spark, features) -> float:
     """Fit naive, linear and grid and judge them, as 03_train does. Returns the seconds."""
     import pandas as pd
 
-    from pipeline import evaluation, grid, same_day
-    from pipeline.market_rows import read_all_rows
-    from pipeline.periods import plan_periods
+    from pipeline.forecasting import evaluation
+    from pipeline.forecasting.market_rows import read_all_rows
+    from pipeline.forecasting.periods import plan_periods
+    from pipeline.forecasting.same_day import grid
+    from pipeline.forecasting.same_day import models as same_day
 
     clock = Clock()
     days = features.read(spark).agg({"Date": "min"}).first()[0], features.read(spark).agg({"Date": "max"}).first()[0]
@@ -266,7 +268,7 @@ def run_cells(corpus: Path, work: Path) -> dict:
     import matplotlib
     import nbformat
 
-    from pipeline.spark import connect_server, start_warm_up
+    from pipeline.spark.session import connect_server, start_warm_up
     from pipeline.stages import STAGES
 
     matplotlib.use("Agg")

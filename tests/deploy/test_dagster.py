@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from pipeline.datasets.store import current_version
 from pipeline.stages import STAGES
-from pipeline.store import current_version
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]

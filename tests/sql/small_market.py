@@ -10,9 +10,9 @@ from pathlib import Path
 import duckdb
 import pyarrow as pa
 
-from pipeline.contract import FEATURES, PRICES, QUARANTINE, SYMBOLS
-from pipeline.parts import keep_attempts, write_attempt
-from pipeline.store import open_draft
+from pipeline.datasets.contract import FEATURES, PRICES, QUARANTINE, SYMBOLS
+from pipeline.datasets.parts import keep_attempts, write_attempt
+from pipeline.datasets.store import open_draft
 
 ROOT = Path(__file__).parents[2]
 ODD = ["^GSPC", "BRK-A", "CARR#", "a b", "[1]", "100%", "O'Neil", 'say "so"', "back\\slash", "日本", "tab\tline\n"]

@@ -6,8 +6,8 @@ import duckdb
 import pytest
 from small_market import ODD, ask_file, publish_market, sql
 
-from pipeline.sql import write_views
-from pipeline.store import current_version, open_draft
+from pipeline.datasets.store import current_version, open_draft
+from pipeline.sql.__main__ import write_views
 
 
 def test_views_hold_what_the_parts_hold(market):

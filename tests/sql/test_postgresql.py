@@ -15,8 +15,8 @@ import pytest
 from small_market import ODD, ROOT, ask_file, publish_market, sql
 
 from pipeline.errors import LockedError
-from pipeline.postgresql import load_postgresql
-from pipeline.sql import write_views
+from pipeline.sql.__main__ import write_views
+from pipeline.sql.postgresql import load_postgresql
 
 PROGRAMS = max(Path("/usr/lib/postgresql").glob("*/bin"), default=Path("/nowhere"))
 
@@ -116,7 +116,7 @@ def test_a_symbol_and_a_day_are_found_by_an_index(market, url):
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-import pipeline.postgresql as loading
+import pipeline.sql.postgresql as loading
 
 def die(*_):
     os.kill(os.getpid(), signal.SIGKILL)
@@ -187,7 +187,7 @@ def test_readers_see_all_old_or_all_new(tmp_path, url):
 def test_a_transaction_that_began_before_the_load_sees_no_empty_table(market, tmp_path, url, monkeypatch):
     publish_market(tmp_path, days=50)
     load_postgresql(market, url)
-    monkeypatch.setattr("pipeline.postgresql.PATIENCE", 1)
+    monkeypatch.setattr("pipeline.sql.postgresql.PATIENCE", 1)
     with postgresql.connect(url) as connection, connection.cursor() as cursor:
         cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         cursor.execute("SELECT 1")
@@ -201,7 +201,7 @@ def test_a_transaction_that_began_before_the_load_sees_no_empty_table(market, tm
 def test_load_waits_for_who_is_reading(market, tmp_path, url, monkeypatch):
     publish_market(tmp_path, days=50)
     load_postgresql(market, url)
-    monkeypatch.setattr("pipeline.postgresql.PATIENCE", 1)
+    monkeypatch.setattr("pipeline.sql.postgresql.PATIENCE", 1)
     with postgresql.connect(url) as connection, connection.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM prices")
         before = cursor.fetchone()
@@ -275,7 +275,8 @@ def test_password_is_never_printed(market, address):
 
 
 def test_missing_driver_is_named(market):
-    code = "import sys; sys.modules['adbc_driver_postgresql'] = None; from pipeline.sql import main; sys.exit(main())"
+    without = "import sys; sys.modules['adbc_driver_postgresql'] = None; "
+    code = without + "from runpy import run_module; run_module('pipeline.sql', run_name='__main__')"
     arguments = ["--run-dir", str(market), "--database-url", "postgresql://h/x"]
     done = subprocess.run([sys.executable, "-c", code, *arguments], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 5

@@ -1,0 +1,1 @@
+"""What the published datasets are, and how they are published."""

@@ -1,0 +1,1 @@
+"""02: the two moving features of each symbol."""

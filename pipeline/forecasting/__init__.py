@@ -1,0 +1,1 @@
+"""03: models that predict Volume, and how they are judged."""

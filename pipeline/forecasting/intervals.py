@@ -1,0 +1,136 @@
+"""Intervals that hold what they promise: 80% of the days to come lie inside, for large symbols and for small ones.
+
+A distribution learned from years of training is a little wrong for the years to come. So the levels at which it is
+cut are not 10% and 90%, but those that would have been right in a later period, the calibration, separately for each
+size class (conformal prediction on the distribution's own scale: Chernozhukov, Wuethrich, Zhu, "Distributional
+conformal prediction", 2021).
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from pipeline.forecasting.same_day.grid import BOUNDS, LEAST, SHAPE, fill_empty, find_quantiles, smooth
+
+COVERAGE = 0.8
+LIMIT = 0.05  # of the margin for drift
+CLASSES = 10  # of size, by volume
+
+
+@dataclass(frozen=True)
+class Interval:
+    """Bounds as multiples of vol_moving_avg, in the grid's cells. float64[SHAPE] each."""
+
+    low: np.ndarray
+    high: np.ndarray
+
+
+def calibrate_grid(periods: np.ndarray) -> tuple[Interval, float]:
+    """The interval in each cell, and by how much more than COVERAGE it aims, since years drift.
+
+    periods: int64[4, *SHAPE, BINS], counts of rows; the first is the long past, the last the calibration. The margin
+    for drift is what the same recipe missed on what came later, twice (see measure_drift).
+    """
+    margin = min(measure_drift(periods), LIMIT)
+    return cut_distribution(periods[:-1].sum(axis=0), periods[-1], COVERAGE + margin), margin
+
+
+def measure_drift(periods: np.ndarray) -> float:
+    """The typical miss (root mean square) of a size class in the years after a calibration.
+
+    Twice: the first period is the past, the second the calibration, and the third judges; then all one period later.
+    The classes are tenths of the rows by volume. Returns 0 where there is nothing to judge by.
+    """
+    misses = []
+    for calibration in (1, 2):
+        interval = cut_distribution(periods[:calibration].sum(axis=0), periods[calibration], COVERAGE)
+        later = periods[calibration + 1].sum(axis=(1, 2))
+        inside = (periods[calibration + 1] * cover_bins(interval)).sum(axis=(1, 2))
+        place = CLASSES * (np.cumsum(later) - later / 2) / max(later.sum(), 1)
+        tenth = np.minimum(place.astype(np.int64), CLASSES - 1)
+        rows, covered = (np.bincount(tenth, values, minlength=CLASSES) for values in (later, inside))
+        misses.append(covered[rows > 0] / rows[rows > 0] - COVERAGE)
+    missed = np.concatenate(misses)
+    return round(float(np.sqrt(np.square(missed).mean())), 4) if len(missed) else 0.0
+
+
+def cover_bins(interval: Interval) -> np.ndarray:
+    """Which share of each bin of the ratio lies inside the interval. Returns float64[*SHAPE, BINS]."""
+    lower, upper = BOUNDS[1:-1], BOUNDS[2:]
+    low, high = (
+        np.clip(np.log(np.maximum(bound, LEAST / 2)[..., None] / lower) / np.log(upper / lower), 0.0, 1.0)
+        for bound in (interval.low, interval.high)
+    )
+    return np.concatenate([interval.low[..., None] == 0.0, high - low], axis=-1)
+
+
+def cut_distribution(past: np.ndarray, calibration: np.ndarray, coverage: float) -> Interval:
+    """The interval in each cell: the distribution is that of the past, the levels at which it is cut those of the
+    calibration.
+
+    past, calibration: int64[*SHAPE, BINS], counts of rows. A size class is a volume cell, smoothed with its neighbours.
+    """
+    distribution = smooth(past)
+    total = distribution.sum(axis=-1, keepdims=True)
+    sums = np.divide(np.cumsum(distribution, axis=-1), total, out=np.zeros_like(distribution), where=total > 0)
+    ranks = sums - 0.5 * np.diff(sums, axis=-1, prepend=0.0)
+    ranks[..., 0] = sums[..., 0]  # a day without trade is not below an interval that begins at 0
+    weights = smooth(calibration)
+    levels = np.array([find_levels(ranks[row].ravel(), weights[row].ravel(), coverage) for row in range(SHAPE[0])])
+    low, high = (find_quantiles(distribution, np.repeat(level[:, None], SHAPE[1], axis=1)) for level in levels.T)
+    return Interval(fill_empty(low), fill_empty(high))
+
+
+def find_levels(ranks: np.ndarray, weights: np.ndarray, coverage: float) -> tuple[float, float]:
+    """Where to cut a distribution so that `coverage` of the calibration lies between, half of the rest below if it can.
+
+    ranks: the place of each outcome within the distribution that was forecast for it, 0 to 1; weights: how often it
+    came about; float64[n] each. Where many days have no trade nothing lies below 0; all that misses then lies above.
+    """
+    tail = (1 - coverage) / 2
+    if not weights.sum() > 0:
+        return tail, 1 - tail
+    order = np.argsort(ranks, kind="stable")
+    ranks, sums = ranks[order], np.cumsum(weights[order])
+    sums = sums / sums[-1]
+    low = ranks[np.searchsorted(sums, tail)]
+    first = np.searchsorted(ranks, low, side="left")
+    below = sums[first - 1] if first else 0.0
+    return float(low), float(ranks[min(np.searchsorted(sums, below + coverage), len(ranks) - 1)])
+
+
+@dataclass(frozen=True)
+class SizeClasses:
+    """Bounds of the next-day forecast, as multiples of (forecast + 1), for each size class.
+
+    edges: float64[CLASSES - 1], of the symbol's level; low, high: float64[CLASSES].
+    """
+
+    edges: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+
+    def apply(self, level: np.ndarray, forecast: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Low and high in shares. level, forecast: float64[n]."""
+        size = np.searchsorted(self.edges, level, side="right")
+        return self.low[size] * (forecast + 1) - 1, self.high[size] * (forecast + 1) - 1
+
+
+def calibrate_classes(level: np.ndarray, actual: np.ndarray, forecast: np.ndarray) -> SizeClasses:
+    """Split conformal intervals: the quantiles of (actual + 1) / (forecast + 1) in the calibration period, class by
+    class.
+    """
+    edges = np.quantile(level, np.arange(1, CLASSES) / CLASSES)
+    size = np.searchsorted(edges, level, side="right")
+    ratio = (actual + 1) / (forecast + 1)
+    bounds = []
+    for number in range(CLASSES):
+        own = np.sort(ratio[size == number]) if (size == number).any() else np.sort(ratio)
+        bounds.append(find_bounds(own))
+    low, high = np.array(bounds).T
+    return SizeClasses(edges, low, high)
+
+
+def find_bounds(values: np.ndarray) -> tuple[float, float]:
+    """The narrow ends of COVERAGE of the sorted values, with the conformal correction for their finite number."""
+    return find_levels(values, np.ones(len(values)), min(1.0, COVERAGE * (1 + 1 / len(values))))

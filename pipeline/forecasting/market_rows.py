@@ -1,0 +1,81 @@
+"""The rows of `features` that models learn from and are judged on: without flags, with both features, as flat
+arrays.
+"""
+
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from zlib import crc32
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipeline.datasets.contract import flagged
+
+HOLD_OUT_ONE_IN, REMAINDER = 5, 3  # symbols; of the demo's seven this holds out IBM and ^GSPC
+COLUMNS = ("Symbol", "Date", "Open", "High", "Low", "Adj Close", "Volume", "vol_moving_avg", "adj_close_rolling_med")
+
+
+@dataclass(frozen=True)
+class MarketRows:
+    """n rows in the order of `features`: by symbol, then date.
+
+    symbol: int64[n], the checksum of its name (see number_symbols); day: int64[n], days since 1970-01-01; volume:
+    float64[n], whole shares; vol_moving_avg: float64[n], shares; adj_close_rolling_med: float64[n].
+    """
+
+    symbol: np.ndarray
+    day: np.ndarray
+    volume: np.ndarray
+    vol_moving_avg: np.ndarray
+    adj_close_rolling_med: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.day)
+
+    def select(self, chosen: np.ndarray) -> "MarketRows":
+        """The rows where `chosen`, bool[n], is True."""
+        return MarketRows(*(getattr(self, field.name)[chosen] for field in fields(self)))
+
+    def without_today(self) -> "MarketRows":
+        """The rows with the vol_moving_avg of the row before, which lacks the row's own Volume. First rows of a
+        symbol go.
+        """
+        follows = np.flatnonzero(self.symbol[1:] == self.symbol[:-1]) + 1
+        return replace(self.select(follows), vol_moving_avg=self.vol_moving_avg[follows - 1])
+
+
+def number_symbols(names: list[str]) -> np.ndarray:
+    """A number a symbol, the same in every run: the CRC-32 of its name. int64[k]."""
+    return np.array([crc32(name.encode()) for name in names], dtype=np.int64)
+
+
+def is_held_out(symbol: np.ndarray) -> np.ndarray:
+    """Whether a symbol is among the one in five that models of unseen symbols must not train on. int64[n] to
+    bool[n].
+    """
+    return symbol % HOLD_OUT_ONE_IN == REMAINDER
+
+
+def read_rows(file: Path, first_day: int | None = None, end_day: int | None = None) -> MarketRows:
+    """The rows of one part, from `first_day` until before `end_day` (days since 1970-01-01)."""
+    table = pq.read_table(file, columns=list(COLUMNS))
+    arrays = {name: table[name].to_numpy() for name in COLUMNS[2:]}
+    symbols = table["Symbol"].combine_chunks()
+    day = table["Date"].cast(pa.int32()).to_numpy().astype(np.int64)
+    keep = ~flagged(arrays) & ~np.isnan(arrays["vol_moving_avg"]) & ~np.isnan(arrays["adj_close_rolling_med"])
+    if first_day is not None:
+        keep &= day >= first_day
+    if end_day is not None:
+        keep &= day < end_day
+    numbers = number_symbols(symbols.dictionary.to_pylist())[symbols.indices.to_numpy()]
+    volume = arrays["Volume"].astype(np.float64)
+    rows = MarketRows(numbers, day, volume, arrays["vol_moving_avg"], arrays["adj_close_rolling_med"])
+    return rows.select(keep)
+
+
+def read_all_rows(files: list[Path], first_day: int | None = None) -> MarketRows:
+    """The rows of all parts from `first_day` on, 40 bytes a row."""
+    parts = [read_rows(file, first_day) for file in files]
+    columns = ([getattr(part, field.name) for part in parts] for field in fields(MarketRows))
+    return MarketRows(*(np.concatenate(column) for column in columns))

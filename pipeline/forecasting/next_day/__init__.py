@@ -1,0 +1,1 @@
+"""Volume of the next trading day."""

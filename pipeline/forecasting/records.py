@@ -1,0 +1,133 @@
+"""What is written about a training: metrics.json, the model card, and a run in MLflow where one is set up."""
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from pipeline.environment import set_variables
+from pipeline.errors import ResourceError
+
+TRACKING = "MLFLOW_TRACKING_URI"
+RETRIES = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
+EXPERIMENT = "stock market volume"
+USE = """Answers two questions: a day's Volume from `vol_moving_avg` and `adj_close_rolling_med` of that day, and the
+Volume of a symbol's next trading day. For planning and teaching; not for trading."""
+
+LIMITS = """## Limits
+
+- News is not foreseen: a day with ten times the usual volume lies outside of its interval.
+- `vol_moving_avg` holds the day itself, so the first question is no forecast; the second one is.
+- Only symbols that are listed in the data are known; those that were delisted before are missing (survivorship).
+- Intervals drift when markets do: train again once a year.
+"""
+
+ROUNDS = {
+    "mae": "{:,.0f}",
+    "rmse": "{:,.0f}",
+    "r2": "{:.4f}",
+    "wape": "{:.3f}",
+    "rmsle": "{:.3f}",
+    "skill": "{:+.2%}",
+    "calibration_mae": "{:,.0f}",  # by which the champion is chosen
+}
+
+
+def write_metrics(folder: Path, metrics: Mapping[str, Any]) -> None:
+    """Write metrics.json. metrics: {"same_day": {"champion", "test_from", "models": {name: scores}, ...}, "next_day":
+    the same}.
+    """
+    (folder / "metrics.json").write_text(json.dumps(metrics, indent=1, allow_nan=False) + "\n")
+
+
+def write_model_card(
+    folder: Path,
+    metrics: Mapping[str, Any],
+    rows: pd.DataFrame,
+    contents: Mapping[str, Any],
+    charts: Mapping[str, Path],
+) -> None:
+    """Write model_card.md. rows: counts by period and state; contents: the manifest's `model`; charts: caption ->
+    file in `folder`.
+    """
+    lines = ["# Model card: trading volume of stocks and ETFs", "", USE, "", "## Data", ""]
+    first, last = contents["trained"]
+    lines += [f"- Version `{contents['data_version']}` of `features`, trained from {first} to {last}."]
+    for period, counts in rows.iterrows():
+        numbers = ", ".join(f"{count:,} rows {state}" for state, count in counts.items())
+        lines += [f"- {period[2:].capitalize()}: {numbers}."]
+    for name, (low, high) in contents["ranges"].items():
+        lines += [f"- `{name}` from {low:,.4g} to {high:,.4g} in training; outside of that an answer says so."]
+    for task, result in metrics.items():
+        lines += ["", f"## {task.replace('_', ' ').capitalize()}", ""]
+        lines += [f"Chosen on the years from {result['calibration_from']}: **{result['champion']}**."]
+        lines += [f"Tested from {result['test_from']}: {result['coverage']:.1%} of the days lie in their 80% interval."]
+        lines += ["", *to_markdown(result["models"])]
+    for caption, path in charts.items():
+        lines += ["", f"![{caption}]({path.name})"]
+    (folder / "model_card.md").write_text("\n".join([*lines, "", LIMITS]) + "\n")
+
+
+def to_markdown(scores: Mapping[str, Mapping[str, float]]) -> list[str]:
+    """A table in Markdown, a row a model."""
+    columns = list_columns(scores)
+    lines = [f"| model | {' | '.join(columns)} |", f"|---|{'---:|' * len(columns)}"]
+    for name, row in scores.items():
+        lines.append(f"| {name} | {' | '.join(ROUNDS[key].format(row[key]) for key in columns)} |")
+    return lines
+
+
+def show_scores(models: Mapping[str, Mapping[str, float]]) -> pd.DataFrame:
+    """The scores as a table to read, a row a model, rounded."""
+    rounded = {
+        key: {name: ROUNDS[key].format(row[key]) for name, row in models.items()} for key in list_columns(models)
+    }
+    return pd.DataFrame(rounded)
+
+
+def list_columns(models: Mapping[str, Mapping[str, float]]) -> list[str]:
+    """The scores that all models have, in the order of ROUNDS."""
+    return [key for key in ROUNDS if all(key in row for row in models.values())]
+
+
+def check_mlflow() -> None:
+    """See, where MLFLOW_TRACKING_URI is set, that runs can be logged there: better before a training than after it.
+
+    Raises ResourceError with the remedy.
+    """
+    if not os.environ.get(TRACKING):
+        return
+    retries = {RETRIES: os.environ.get(RETRIES, "2")}  # MLflow by itself would try for four minutes
+    try:
+        import mlflow
+
+        with set_variables(retries):
+            mlflow.set_experiment(EXPERIMENT)
+    except ImportError as error:
+        raise ResourceError(f"{TRACKING} is set, but {error}: pip install mlflow, or unset the variable.") from None
+    except Exception as error:  # of MLflow, its HTTP client or its database; their words may hold a password
+        what = f"{TRACKING} is set, but MLflow does not answer there ({type(error).__name__})"
+        raise ResourceError(f"{what}: start its server, or unset the variable.") from None
+
+
+def log_to_mlflow(bundle: Path, parameters: Mapping[str, Any], metrics: Mapping[str, Any]) -> bool:
+    """Log parameters, metrics and the bundle's files as a run. Returns whether MLFLOW_TRACKING_URI asks for it."""
+    if not os.environ.get(TRACKING):
+        return False
+    import mlflow
+
+    mlflow.set_experiment(EXPERIMENT)
+    with mlflow.start_run(run_name=bundle.name):
+        mlflow.log_params(dict(parameters))
+        for task, result in metrics.items():
+            mlflow.set_tag(f"{task}.champion", result["champion"])
+            for model, scores in result["models"].items():
+                numbers = {
+                    f"{task}.{model}.{name}": value for name, value in scores.items() if isinstance(value, int | float)
+                }
+                mlflow.log_metrics(numbers)
+        mlflow.log_artifacts(str(bundle), artifact_path="bundle")
+    return True

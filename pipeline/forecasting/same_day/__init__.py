@@ -1,0 +1,1 @@
+"""Volume of a day from the two features of that day."""

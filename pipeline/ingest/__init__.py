@@ -1,0 +1,1 @@
+"""01: from CSVs to the datasets `prices`, `symbols` and `quarantine`."""

@@ -1,0 +1,1 @@
+"""What a run tells people: `report.html` and what stands in it."""

@@ -1,0 +1,1 @@
+"""A run of the series: its plan, its notebooks, its records."""

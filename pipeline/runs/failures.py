@@ -1,0 +1,111 @@
+"""How a run ends badly: exit codes, words for the terminal, and signals."""
+
+import os
+import shutil
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from nbclient.exceptions import CellTimeoutError, DeadKernelError
+from papermill.exceptions import PapermillExecutionError
+
+from pipeline import errors
+from pipeline.errors import FULL_DISK, PipelineError, ResourceError
+from pipeline.runs.plan import Step
+
+TIME_LIMIT = 124
+NOTEBOOK_FAILED = 7
+EXIT_CODES = {name: kind.exit_code for name, kind in vars(errors).items() if hasattr(kind, "exit_code")}
+EXIT_CODES |= dict.fromkeys(("ServingError", "BundleError", "UnreadableError"), 8)
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+NO_SPACE = tuple(map(os.strerror, FULL_DISK))  # the system's words, which Python, Java and Spark repeat
+KERNEL_DIED = "Kernel died before replying"  # jupyter_client's words for a kernel that never answered
+
+
+class Interrupted(BaseException):
+    """A signal asked the run to end. args: its number."""
+
+
+class StageFailed(Exception):
+    """A notebook did not run to its end. args: the exit code and one line that says what happened."""
+
+
+class StageEndedEarly(Exception):
+    """A cell ended the kernel without any error, so the cells after it never ran."""
+
+
+def describe_end(error: BaseException, run_dir: Path) -> tuple[int, str]:
+    """Exit code, and one line for the terminal, of a run that an error ended."""
+    match error:
+        case Interrupted():
+            return 128 + error.args[0], "The run was interrupted. The same command goes on where it stopped."
+        case StageFailed():
+            return error.args
+        case PipelineError():
+            return error.exit_code, str(error)
+        case OSError() if error.errno in FULL_DISK:
+            return ResourceError.exit_code, describe_full_disk(run_dir)
+    return NOTEBOOK_FAILED, f"{type(error).__name__}: {error} (run.log has the whole of it)"
+
+
+def describe_full_disk(run_dir: Path | str) -> str:
+    free = shutil.disk_usage(run_dir).free
+    return f"the disk of {run_dir} is full ({free:,} bytes are free). Make room there and run again; old data is whole."
+
+
+def describe_failure(error: BaseException, step: Step) -> tuple[int, str]:
+    """Exit code, and one line for the terminal: what happened, where."""
+    notebook = step.stage.notebook
+    if isinstance(error, PipelineError):
+        return error.exit_code, f"{notebook}: {error}"
+    if isinstance(error, CellTimeoutError):
+        return TIME_LIMIT, f"{notebook}: a cell took longer than CELL_TIMEOUT allows."
+    if isinstance(error, OSError) and error.errno in FULL_DISK:
+        return ResourceError.exit_code, f"{notebook}: {describe_full_disk(step.parameters['RUN_DIR'])}"
+    if isinstance(error, DeadKernelError) or KERNEL_DIED in str(error):
+        return (
+            NOTEBOOK_FAILED,
+            f"{notebook}: its kernel died, probably for want of memory. Run again with fewer cores (SPARK_MASTER).",
+        )
+    if isinstance(error, StageEndedEarly):
+        return (
+            NOTEBOOK_FAILED,
+            f"{notebook}: a cell ended the kernel before the last cell ran; see the executed notebook.",
+        )
+    if not isinstance(error, PapermillExecutionError):
+        return NOTEBOOK_FAILED, f"{notebook}: {type(error).__name__}: {error}"
+    known = error.ename in EXIT_CODES
+    full = [line.strip() for line in error.evalue.splitlines() if any(words in line for words in NO_SPACE)]
+    if full and not known:
+        return ResourceError.exit_code, f"{notebook}: the disk is full: {full[0][:300]}. Make room there and run again."
+    code = EXIT_CODES.get(error.ename, NOTEBOOK_FAILED)
+    if not error.evalue:  # a line magic fails with words on standard error alone
+        return (
+            code,
+            f"{notebook}, cell [{error.exec_count}]: a magic or an empty error ended it: see the executed notebook.",
+        )
+    # A foreign error may carry pages of Java; its first line says what, and the executed notebook keeps the rest.
+    message = error.evalue if known else f"{error.ename}: {error.evalue.splitlines()[0][:300]}"
+    return code, f"{notebook}, cell [{error.exec_count}]: {message}"
+
+
+@contextmanager
+def catch_signals() -> Iterator[None]:
+    """Turn SIGINT and SIGTERM into Interrupted, once: what ends the run must not be interrupted in turn."""
+
+    def interrupt(number: int, _) -> None:
+        ignore_signals()
+        raise Interrupted(number)
+
+    before = {one: signal.signal(one, interrupt) for one in SIGNALS}
+    try:
+        yield
+    finally:
+        for one, handler in before.items():
+            signal.signal(one, handler)
+
+
+def ignore_signals() -> None:
+    for one in SIGNALS:
+        signal.signal(one, signal.SIG_IGN)

@@ -1,0 +1,84 @@
+"""What became of a run: for the terminal, run.json and the report."""
+
+import json
+import shutil
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pipeline.datasets.store import write_atomically
+from pipeline.reports.facts import gather_facts, scrub_folder
+from pipeline.reports.report import write_report
+from pipeline.reports.verdicts import judge
+from pipeline.runs.fingerprint import read_state
+
+
+@dataclass
+class StageResult:
+    """What became of a stage: `done`, `cached`, `failed` or `skipped`."""
+
+    name: str
+    state: str = "skipped"
+    seconds: float = 0.0
+    why: str | None = None  # why it ran
+    error: str | None = None
+    peak_bytes: int = 0  # memory of all processes of the run together
+    run: str | None = None  # of a cached stage: the folder of the run that made its output
+
+
+@dataclass
+class RunResult:
+    """A run, as run.json holds it."""
+
+    started: str
+    stages: list[StageResult]
+    parameters: dict
+    exit_code: int | None = None  # until the run has ended
+    error: str | None = "The run has not ended: it is at work, or it was killed."
+    seconds: float = 0.0
+    drift: dict[str, Any] | None = None  # see drift.find_drift
+    folder: Path = field(default=Path())
+
+    def end(self, exit_code: int, error: str | None = None) -> None:
+        self.exit_code, self.error = exit_code, error
+
+    def write(self, facts: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Write run.json, with what else is known of the run. Returns what it holds."""
+        run = asdict(self) | {"folder": self.folder.name} | (facts or {})
+        run["verdicts"] = judge(run)
+        write_atomically(self.folder / "run.json", json.dumps(run, indent=1) + "\n")
+        return run
+
+    def write_all(self, run_dir: Path) -> None:
+        """Write run.json for machines and report.html for people, and take secrets out of all records of the run."""
+        try:
+            self.write()  # how it ended, whatever the datasets are like
+            write_report(self.write(gather_facts(run_dir)), find_previous(self.folder), self.folder)
+        finally:
+            scrub_folder(self.folder)
+
+
+def find_previous(folder: Path) -> dict | None:
+    """What run.json holds of the last run before this one that went well."""
+    for path in sorted(folder.parent.glob("*/run.json"), reverse=True):
+        with suppress(OSError, ValueError):
+            run = json.loads(path.read_text())
+            if path.parent != folder and run["exit_code"] == 0:
+                return run
+    return None
+
+
+def clear_records(run_dir: Path) -> None:
+    """Remove what killed runs left half-written beside the datasets. Only for the holder of the run folder."""
+    for pattern in (".stages.json-*", "profiles/.*", "runs/*/.*", "runs/*/*.progress"):
+        for path in filter(Path.is_file, run_dir.glob(pattern)):  # Jupyter keeps folders of its own beside notebooks
+            path.unlink()
+
+
+def prune_runs(run_dir: Path, keep: int) -> None:
+    """Remove the records of all but the `keep` newest runs, and never of one that made what is current."""
+    used = {stage.get("run") for stage in read_state(run_dir).values()}
+    for folder in sorted((run_dir / "runs").iterdir())[:-keep]:
+        if folder.name not in used:
+            shutil.rmtree(folder)

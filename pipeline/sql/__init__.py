@@ -1,0 +1,1 @@
+"""The published datasets for SQL: a DuckDB file, tables in PostgreSQL."""

@@ -1,0 +1,118 @@
+"""The published datasets for SQL: views in a DuckDB file of the run folder, or tables in PostgreSQL.
+
+    python -m pipeline.sql --run-dir DIR [--database-url postgresql://USER@HOST/DATABASE]
+
+The file holds no rows, only views over the Parquet parts that each dataset's CURRENT names at the time of a query, so
+it need not be made again after a run.
+"""
+
+import argparse
+import glob
+import os
+import secrets
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+import duckdb
+
+from pipeline.errors import ParameterError, PipelineError
+from pipeline.sql.postgresql import load_postgresql
+from pipeline.sql.tables import METRICS, SQL_TYPES, find_published, literal, quote
+
+DATABASE_FILE = "market.duckdb"
+OLDEST_DUCKDB = "v1.0.0"  # what has to be able to open the file
+
+
+def write_views(run_dir: Path) -> Path:
+    """Write market.duckdb into the run folder: a view for each dataset that is there. Returns its path.
+
+    The views know the run folder by its full path: when it has moved, write them again. Raises InputError if nothing
+    has been published, PipelineError if DuckDB cannot write the file.
+    """
+    published = find_published(run_dir)
+    path = run_dir / DATABASE_FILE
+    beside = path.with_name(f".{DATABASE_FILE}-{secrets.token_hex(6)}")
+    try:
+        with duckdb.connect(beside, config={"storage_compatibility_version": OLDEST_DUCKDB}) as database:
+            for table in published:
+                home = (run_dir / table.dataset).resolve()
+                rows = select_metrics(home) if table.schema is METRICS else select_rows(home)
+                database.execute(f"CREATE VIEW {quote(table.name)} AS {rows}")
+        beside.replace(path)
+    except duckdb.Error as error:
+        raise PipelineError(f"{path} cannot be written: {error}") from None
+    finally:
+        with suppress(OSError):  # a folder that may only be read
+            beside.unlink()
+    return path
+
+
+def select_rows(home: Path) -> str:
+    """A query of the rows that home/CURRENT names at the time of the query.
+
+    The file names that are asked for reach the scan as a filter, so DuckDB opens no part of other versions.
+    """
+    parts = escape(home, "[0-9]*/*.parquet")
+    return f"""
+        SELECT * EXCLUDE (filename) FROM read_parquet({parts}, filename = true)
+        WHERE filename IN (
+            SELECT part.file FROM glob({parts}) AS part, read_text({escape(home, "CURRENT")}) AS pointer
+            WHERE starts_with(part.file, {in_version(home)} || '/')
+        )"""
+
+
+def select_metrics(home: Path) -> str:
+    """The same of the model's metrics.json, as a row a model."""
+    columns = ", ".join(
+        f"TRY_CAST(scores ->> '{field.name}' AS {SQL_TYPES[field.type]}) AS {field.name}"
+        for field in METRICS
+        if field.name not in ("kind", "model", "champion")
+    )
+    return f"""
+        WITH file AS (
+            SELECT written.content::JSON AS metrics
+            FROM read_text({escape(home, "[0-9]*/metrics.json")}) AS written,
+                read_text({escape(home, "CURRENT")}) AS pointer
+            WHERE written.filename = {in_version(home)} || '/metrics.json'
+        ), kinds AS (
+            SELECT kind, metrics -> kind AS result FROM (SELECT unnest(json_keys(metrics)) AS kind, metrics FROM file)
+        ), models AS (
+            SELECT kind, model, model = (result ->> 'champion') AS champion, result -> 'models' -> model AS scores
+            FROM (SELECT kind, unnest(json_keys(result -> 'models')) AS model, result FROM kinds)
+        )
+        SELECT kind, model, champion, {columns} FROM models"""
+
+
+def in_version(home: Path) -> str:
+    """SQL for the folder of the version that `pointer`, the text of CURRENT, names."""
+    return f"{literal(f'{home}/')} || trim(pointer.content, chr(10))"
+
+
+def escape(home: Path, pattern: str) -> str:
+    """SQL text of a pattern below a folder, whose own name is no pattern."""
+    return literal(f"{glob.escape(str(home))}/{pattern}")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="The published datasets for SQL: in a DuckDB file or in PostgreSQL.")
+    parser.add_argument("--run-dir", type=Path, required=True, metavar="DIR", help="the run folder")
+    help_url = "postgresql://USER@HOST/DATABASE; better in the environment: a command line is seen by everybody"
+    parser.add_argument("--database-url", default=os.environ.get("DATABASE_URL"), metavar="URL", help=help_url)
+    options = parser.parse_args()
+    try:
+        if not options.database_url:
+            print(write_views(options.run_dir))
+            return 0
+        if not options.database_url.startswith(("postgresql://", "postgres://")):
+            raise ParameterError("The database's URL must begin with postgresql://")
+        for name, rows in load_postgresql(options.run_dir, options.database_url).items():
+            print(f"{name:<12}{rows:>14,} rows")
+    except PipelineError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,70 @@
+"""What SQL shows of a run folder: a table for each dataset, and the model's scores as one more."""
+
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+
+from pipeline.datasets.contract import FEATURES, PRICES, QUARANTINE, SYMBOLS
+from pipeline.datasets.store import Version, current_version
+from pipeline.errors import InputError
+
+MEASURES = ("mae", "rmse", "r2", "wape", "rmsle", "skill", "fit_seconds")
+METRICS = pa.schema(
+    [
+        pa.field("kind", pa.string(), nullable=False),  # same_day or next_day
+        pa.field("model", pa.string(), nullable=False),
+        pa.field("champion", pa.bool_(), nullable=False),  # the one that is served
+        *(pa.field(name, pa.float64()) for name in MEASURES),
+        pa.field("train_rows", pa.int64()),
+        pa.field("test_rows", pa.int64()),
+    ]
+)
+
+SQL_TYPES = {
+    pa.string(): "text",
+    pa.date32(): "date",
+    pa.float64(): "double precision",
+    pa.int64(): "bigint",
+    pa.bool_(): "boolean",
+}
+
+
+@dataclass(frozen=True)
+class Table:
+    """A dataset as SQL shows it: its columns, the key that tells its rows apart, and what else is searched by."""
+
+    name: str
+    dataset: str
+    schema: pa.Schema
+    key: tuple[str, ...] = ()
+    index: str | None = None
+
+
+TABLES = (
+    Table("prices", "prices", PRICES, ("Symbol", "Date"), "Date"),
+    Table("features", "features", FEATURES, ("Symbol", "Date"), "Date"),
+    Table("symbols", "symbols", SYMBOLS, ("Symbol",)),
+    Table("quarantine", "quarantine", QUARANTINE, index="file"),
+    Table("metrics", "model", METRICS, ("kind", "model")),
+)
+
+
+def find_published(run_dir: Path) -> dict[Table, Version]:
+    """The current version behind each table, where there is one. Raises InputError if there is none at all."""
+    found = {}
+    for table in TABLES:
+        with suppress(InputError):
+            found[table] = current_version(run_dir, table.dataset)
+    if not found:
+        current_version(run_dir, TABLES[0].dataset)
+    return found
+
+
+def quote(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"

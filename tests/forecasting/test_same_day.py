@@ -1,0 +1,142 @@
+"""Models of the same day, the scores they are judged by, and their records."""
+
+import json
+import sys
+import traceback
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pipeline.errors import ParameterError, ResourceError
+from pipeline.forecasting import evaluation, records
+from pipeline.forecasting.market_rows import read_all_rows
+from pipeline.forecasting.periods import plan_periods
+from pipeline.forecasting.same_day import grid
+from pipeline.forecasting.same_day import models as same_day
+from serving.bundle import load_bundle, write_bundle
+
+
+def test_scores_are_those_of_the_textbook():
+    actual, predicted = np.array([100.0, 200.0, 400.0]), np.array([110.4, 150.0, -5.0])
+    scores = evaluation.score(actual, predicted)
+    assert scores["mae"] == pytest.approx((10 + 50 + 400) / 3)
+    assert scores["wape"] == pytest.approx(460 / 700)
+    assert scores["rmse"] == pytest.approx(np.sqrt((100 + 2500 + 160_000) / 3))
+    assert scores["r2"] == pytest.approx(1 - 162_600 / np.square(actual - actual.mean()).sum())
+
+
+def test_skill_is_the_share_of_the_naive_error_taken_away():
+    actual, naive = np.array([10.0, 10.0]), np.array([20.0, 20.0])
+    assert evaluation.measure_skill(actual, np.array([15.0, 15.0]), naive) == 0.5
+    assert evaluation.measure_skill(actual, np.array([30.0, 30.0]), naive) == -1.0
+
+
+def test_coverage_counts_the_bounds_as_inside():
+    assert evaluation.measure_coverage(np.array([1.0, 5.0, 9.0, 10.0]), np.full(4, 1.0), np.full(4, 9.0)) == 0.75
+
+
+def test_periods_are_in_order_and_refuse_a_test_without_rows():
+    first, last = pd.Timestamp("2000-01-01"), pd.Timestamp("2020-12-31")
+    periods = plan_periods("2018-01-01", first, last)
+    assert str(periods.calibration_from.date()) == "2015-01-01"
+    assert periods.ends[-1] == periods.test_day and (np.diff(periods.ends) > 0).all()
+    for day in ("2021-01-01", "2003-01-01"):
+        with pytest.raises(ParameterError, match="choose a day from 2003-01-02 to 2020-12-31"):
+            plan_periods(day, first, last)
+
+
+@pytest.fixture(scope="module")
+def rows(market_files):
+    return read_all_rows(market_files)
+
+
+@pytest.mark.parametrize("name", ["xgboost", "hist_gradient_boosting"])
+def test_trees_find_that_small_symbols_have_another_ratio(rows, name):
+    level = rows.vol_moving_avg
+    usual = replace(rows, volume=level * np.where(level < 2**17, 0.5, 0.8))
+    model = same_day.fit_trees(name, same_day.find_ratios(usual), len(usual))
+    for forecast in (model, same_day.tabulate(model)):
+        predicted = forecast.predict(level, rows.adj_close_rolling_med)
+        assert evaluation.measure_skill(usual.volume, predicted, level) > 0.9
+
+
+def test_the_bundle_answers_as_training_did_to_the_last_share(rows, tmp_path):
+    shares = grid.count_shares(rows)
+    model = same_day.fit_quantile_grid(shares, len(rows), 0.0)
+    ranges = {name: [0.0, 1e9] for name in same_day.FEATURES}
+    facts = {
+        "ranges": ranges,
+        "trained": ["2013-01-01", "2016-01-01"],
+        "data_version": "x",
+        "champion": "grid",
+        "interval": 0.8,
+    }
+    edges = same_day.list_edges()
+    tables = {"edges": edges, "low": np.full(grid.SHAPE, 0.5).tolist(), "high": np.full(grid.SHAPE, 2.0).tolist()}
+    contents = write_bundle(tmp_path, model.point, tables, same_day.choose_questions(rows), facts)
+    records.write_metrics(tmp_path, {"same_day": {}})
+    files = [
+        {"name": name, "sha256": hash_of(tmp_path / name)} for name in ("model.json", "golden.json", "metrics.json")
+    ]
+    (tmp_path / "manifest.json").write_text(json.dumps({"version": "v", "model": contents, "files": files}))
+    told = load_bundle(tmp_path).model.answer_all(rows.vol_moving_avg, rows.adj_close_rolling_med)
+    expected = evaluation.as_served(model.predict(rows.vol_moving_avg, rows.adj_close_rolling_med))
+    assert [answer.volume for answer in told] == expected.astype(int).tolist()
+
+
+def hash_of(path):
+    from pipeline.datasets.store import hash_file
+
+    return hash_file(path)
+
+
+def test_spark_fits_the_same_line_as_numpy(spark, market_files, rows):
+    table = spark.read.parquet(*map(str, market_files))
+    linear, model = same_day.fit_linear(same_day.select_rows(table, "2030-01-01"), len(rows))
+    inputs = np.column_stack([rows.vol_moving_avg, rows.adj_close_rolling_med, np.ones(len(rows))])
+    expected = inputs @ np.linalg.lstsq(inputs, rows.volume, rcond=None)[0]
+    assert np.allclose(linear.predict(rows.vol_moving_avg, rows.adj_close_rolling_med), expected, rtol=1e-7, atol=1)
+    assert linear.point["coefficients"] == list(model.coefficients)
+
+
+METRICS = {
+    "same_day": {"champion": "grid", "models": {"grid": {"mae": 1.5, "r2": 0.7}, "naive": {"mae": 2.0, "r2": 0.6}}}
+}
+
+
+def test_nothing_is_logged_without_a_tracking_server(tmp_path, monkeypatch):
+    monkeypatch.delenv(records.TRACKING, raising=False)
+    assert records.log_to_mlflow(tmp_path, {}, METRICS) is False
+
+
+@pytest.mark.parametrize("installed", [True, False])
+def test_an_mlflow_that_is_not_there_is_told_before_the_training(installed, monkeypatch):
+    if installed:
+        pytest.importorskip("mlflow", reason="pip install mlflow-skinny")
+    else:
+        monkeypatch.setitem(sys.modules, "mlflow", None)
+    monkeypatch.setenv(records.RETRIES, "0")
+    monkeypatch.setenv(records.TRACKING, "http://somebody:secret-word@127.0.0.1:9")  # the discard port: nobody listens
+    with pytest.raises(ResourceError, match=records.TRACKING) as told:
+        records.check_mlflow()
+    assert ("pip install" in str(told.value)) is not installed
+    assert "unset" in str(told.value)
+    assert "secret-word" not in "".join(traceback.format_exception(told.value))
+
+
+def test_a_run_lands_in_a_real_mlflow_store(tmp_path, monkeypatch):
+    mlflow = pytest.importorskip("mlflow", reason="pip install mlflow-skinny sqlalchemy alembic")
+    pytest.importorskip("alembic", reason="MLflow's sqlite store needs sqlalchemy and alembic")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(records.TRACKING, f"sqlite:///{tmp_path}/mlflow.db")
+    bundle = tmp_path / "bundle"
+    bundle.mkdir()
+    (bundle / "model.json").write_text("{}")
+    records.check_mlflow()
+    assert records.log_to_mlflow(bundle, {"TEST_FROM": "2018-01-01"}, METRICS) is True
+    (run,) = mlflow.search_runs(experiment_names=[records.EXPERIMENT], output_format="list")
+    assert run.data.params["TEST_FROM"] == "2018-01-01"
+    assert run.data.metrics["same_day.grid.mae"] == 1.5 and run.data.tags["same_day.champion"] == "grid"
+    assert [file.path for file in mlflow.artifacts.list_artifacts(run_id=run.info.run_id)] == ["bundle"]

@@ -1,0 +1,256 @@
+"""What comes out of a CSV's bytes: the good rows, and every other line with its number, text and reason."""
+
+import random
+from datetime import date, timedelta
+
+import numpy as np
+import pytest
+
+from pipeline.datasets.contract import REASONS
+from pipeline.ingest.market_csv import (
+    ROWS,
+    parse_carefully,
+    parse_fast,
+    parse_market_csv,
+    parse_market_csvs,
+    read_header,
+)
+
+HEADER = b"Date,Open,High,Low,Close,Adj Close,Volume"
+GOOD = b"2020-01-02,10.0,10.5,9.9,10.1,10.1,1000"
+
+
+def read(*lines: bytes, end: bytes = b"\n"):
+    return parse_market_csv(end.join([HEADER, *lines]) + end)
+
+
+def list_refused(market) -> list[tuple]:
+    return [(one.line, one.text, one.reason, one.rows) for one in market.refused]
+
+
+def assert_balanced(market):
+    assert market.data_rows == market.table.num_rows + sum(one.rows for one in market.refused)
+    assert market.table.schema == ROWS
+    assert all(one.reason in REASONS for one in market.refused)
+
+
+@pytest.mark.parametrize(
+    ("data", "row"),
+    [
+        (HEADER + b"\n" + GOOD + b"\n", [10.0, 10.5, 9.9, 10.1, 10.1, 1000]),
+        (HEADER + b"\n" + GOOD, [10.0, 10.5, 9.9, 10.1, 10.1, 1000]),
+        (HEADER + b"\r\n" + GOOD + b"\r\n", [10.0, 10.5, 9.9, 10.1, 10.1, 1000]),
+        (b"\xef\xbb\xbf" + HEADER + b"\n" + GOOD + b"\n", [10.0, 10.5, 9.9, 10.1, 10.1, 1000]),
+        (b"Volume,Adj Close,Date,Close,Low,High,Open\n7,6,2020-01-02,5,4,3,2\n", [2, 3, 4, 5, 6, 7]),
+        (b"Note,Date,Open,High,Low,Close,Adj Close,Volume\nhi,2020-01-02,1,2,3,4,5,6\n", [1, 2, 3, 4, 5, 6]),
+        (b'"Date", Open,High,Low,Close,Adj Close,Volume\n"2020-01-02", 1,2,3,4,5,"6"\n', [1, 2, 3, 4, 5, 6]),
+    ],
+    ids=["plain", "no last newline", "CRLF", "BOM", "reordered", "extra column", "spaces and quotes"],
+)
+def test_header_is_read_by_name(data, row):
+    market = parse_market_csv(data)
+    assert market.table.to_pylist() == [dict(zip(ROWS.names, [date(2020, 1, 2), *row], strict=True))]
+    assert not market.refused
+    assert_balanced(market)
+
+
+@pytest.mark.parametrize(
+    ("data", "reason", "rows"),
+    [
+        (b"", "empty file", 0),
+        (b"\xef\xbb\xbf", "empty file", 0),
+        (HEADER, "no data", 0),
+        (HEADER + b"\n", "no data", 0),
+        (b"Date,Open,High,Low,Close,Volume\n2020-01-02,1,2,3,4,5\n\n", "header", 2),
+        (HEADER + b",Volume\n" + GOOD + b",5\n", "header", 1),
+        (GOOD + b"\n" + GOOD, "header", 1),
+        ((HEADER + b"\n" + GOOD).decode().encode("utf-16"), "header", 1),
+        (bytes(range(256)) * 9, "header", 9),
+    ],
+)
+def test_file_without_a_usable_header_is_refused_whole(data, reason, rows):
+    market = parse_market_csv(data)
+    (refusal,) = market.refused
+    assert (refusal.line, refusal.reason, refusal.rows) == (None, reason, rows)
+    assert_balanced(market)
+
+
+FAULTS = [
+    (b"2020-01-03,,,,,,", "blank"),
+    (b"2020-01-03,1,2,,4,5,6", "blank"),
+    (b",1,2,3,4,5,6", "blank"),
+    (b"2020-01-03,1,2,3,4,5, ", "blank"),
+    (b"", "blank"),
+    (b"2020-01-03,1,2", "fields"),
+    (b"2020-01-03,1,2,3,4,5,6,", "fields"),
+    (b"2020-01-03,1,2,3,4,5,6,7", "fields"),
+    (b'2020-01-03,1,"2,3,4,5,6', "fields"),
+    (b"2020-01-03,1,2,3,4,5,6\xff", "encoding"),
+    (b"2020-01-03,1,2,3\x00,4,5,6", "encoding"),
+    (b"2020-02-30,1,2,3,4,5,6", "date"),
+    (b"03/01/2020,1,2,3,4,5,6", "date"),
+    (b"20200103,1,2,3,4,5,6", "date"),
+    (b"2020-01-03 00:00,1,2,3,4,5,6", "date"),
+    (b"0020-01-03,1,2,3,4,5,6", "date"),
+    (b"2999-01-03,1,2,3,4,5,6", "date"),
+    (b"2020-01-03,1,2,3,4,5,abc", "number"),
+    (b"2020-01-03,1,2,3,4,5,1e400", "number"),
+    (b"2020-01-03,inf,2,3,4,5,6", "number"),
+    (b"2020-01-03,1,nan,3,4,5,6", "number"),
+    (b"2020-01-03,1,2,0x10,4,5,6", "number"),
+    (b"2020-01-03,1,2,1_000,4,5,6", "number"),
+    ("2020-01-03,1,2,٣,4,5,6".encode(), "number"),
+    (b"2020-01-03,1,2,3,4,5,-5", "volume"),
+    (b"2020-01-03,1,2,3,4,5,6.5", "volume"),
+    (b"2020-01-03,1,2,3,4,5,9007199254740993", "volume"),
+    (b"2020-01-02,1,2,3,4,5,6", "duplicate date"),
+]
+
+
+@pytest.mark.parametrize(("line", "reason"), FAULTS)
+@pytest.mark.parametrize("end", [b"\n", b"\r\n"], ids=["LF", "CRLF"])
+def test_bad_row_is_refused_with_line_text_and_reason(line, reason, end):
+    market = read(GOOD, line, b"2020-01-06,1,2,3,4,5,6", end=end)
+    text = line.decode(errors="backslashreplace").replace("\0", "\\x00")
+    assert list_refused(market) == [(3, text, reason, 1)]
+    assert market.table["Date"].to_pylist() == [date(2020, 1, 2), date(2020, 1, 6)]
+    assert_balanced(market)
+
+
+def test_stray_bytes_in_a_column_nobody_asked_for():
+    market = parse_market_csv(HEADER + b",Note\n" + GOOD + b",\xff\n2020-01-03,1,2,3,4,5,6,fine\n")
+    assert [one.reason for one in market.refused] == ["encoding"]
+    assert_balanced(market)
+
+
+def test_last_line_cut_short_loses_only_itself():
+    market = parse_market_csv(HEADER + b"\n" + GOOD + b"\n2020-01-03,10.1,10.")
+    assert list_refused(market) == [(3, "2020-01-03,10.1,10.", "fields", 1)]
+    assert market.table.num_rows == 1
+
+
+def test_blank_lines_are_counted():
+    market = read(GOOD, b"", b"", b"2020-01-03,1,2,3,4,5,6", b"")
+    assert [(one.line, one.reason) for one in market.refused] == [(3, "blank"), (4, "blank"), (6, "blank")]
+    assert_balanced(market)
+
+
+def test_first_of_a_day_is_kept_and_days_are_sorted():
+    market = read(b"2020-01-06,1,1,1,1,1,1", b"2020-01-02,2,2,2,2,2,2", b"2020-01-06,3,3,3,3,3,3")
+    assert market.table["Date"].to_pylist() == [date(2020, 1, 2), date(2020, 1, 6)]
+    assert market.table["Volume"].to_pylist() == [2, 1]
+    assert list_refused(market) == [(4, "2020-01-06,3,3,3,3,3,3", "duplicate date", 1)]
+
+
+def test_refused_row_does_not_take_the_place_of_a_good_one_of_the_same_day():
+    market = read(b"2020-01-02,1,1,1,1,1,abc", GOOD)
+    assert market.table["Volume"].to_pylist() == [1000]
+    assert [one.line for one in market.refused] == [2]
+
+
+@pytest.mark.parametrize(
+    ("text", "volume"),
+    [(b"18000000000", 18_000_000_000), (b"9050400.0", 9_050_400), (b"1.8e10", 18_000_000_000), (b"0", 0)],
+)
+def test_volume_beyond_32_bits_or_written_as_a_decimal_is_kept(text, volume):
+    assert read(b"2020-01-02,1,2,3,4,5," + text).table["Volume"].to_pylist() == [volume]
+
+
+def test_suspicious_but_well_formed_rows_are_published():
+    market = read(b"2020-01-02,0,1,2,1,-2.38e21,5")
+    assert market.table.num_rows == 1
+    assert market.table["Adj Close"].to_pylist() == [-2.38e21]
+
+
+def make_lines(rng: random.Random, days: int) -> list[bytes]:
+    """A clean file's lines, prices written with as many digits as a double has."""
+    first = date(1999, 1, 1) + timedelta(rng.randrange(3000))
+    lines = []
+    for day in sorted(rng.sample(range(days * 2), days)):
+        prices = [repr(rng.uniform(0.01, 500)) for _ in range(5)]
+        volume = rng.choice([str(rng.randrange(10**10)), f"{rng.randrange(10**7)}.0"])
+        lines.append(",".join([(first + timedelta(day)).isoformat(), *prices, volume]).encode())
+    return lines
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_faults_planted_at_random_are_found_and_nothing_else(seed):
+    rng = random.Random(seed)
+    lines = make_lines(rng, rng.randrange(1, 200))
+    good = list(lines)
+    planted = {}
+    for _ in range(rng.randrange(6)):
+        line, reason = rng.choice([fault for fault in FAULTS if fault[1] != "duplicate date"])
+        planted[line] = reason
+        lines.insert(rng.randrange(len(lines) + 1), line)
+    if len(good) > 3 and rng.random() < 0.5:  # a copy of a day, somewhere below it
+        copied = good[rng.randrange(len(good) - 1)]
+        lines.insert(rng.randrange(lines.index(copied) + 1, len(lines) + 1), copied)
+        expected_copy = len(lines) - 1 - lines[::-1].index(copied)
+    else:
+        expected_copy = None
+
+    market = parse_market_csv(HEADER + b"\n" + b"\n".join(lines) + b"\n")
+
+    assert_balanced(market)
+    expected = {index + 2: planted[line] for index, line in enumerate(lines) if line in planted}
+    if expected_copy is not None:
+        expected[expected_copy + 2] = "duplicate date"
+    assert {one.line: one.reason for one in market.refused} == expected
+    days, *prices, volume = zip(*(line.decode().split(",") for line in good), strict=True)
+    assert market.table["Date"].to_pylist() == [date.fromisoformat(day) for day in days]
+    for name, texts in zip(ROWS.names[1:6], prices, strict=True):
+        assert market.table[name].to_pylist() == [float(text) for text in texts], name
+    assert market.table["Volume"].to_pylist() == [int(float(text)) for text in volume]
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_fast_way_and_careful_way_agree_whatever_the_bytes(seed):
+    """Bytes exchanged at random: the fast way may pass; what it says must be what the careful way says."""
+    rng = np.random.default_rng(seed)
+    body = bytearray(b"\n".join(make_lines(random.Random(seed), 40)) + b"\n")
+    for position in rng.integers(0, len(body), rng.integers(1, 4)):
+        body[position] = rng.choice(list(b'0123456789-.,eE+ \t"\nxX_\x00\xff\r'))
+    data, body = HEADER + b"\n" + bytes(body), bytes(body)
+    columns = read_header(HEADER)
+    careful = parse_carefully(body, columns)
+    assert_balanced(careful)
+    fast = parse_fast(data, body, careful.data_rows, columns)
+    if fast is not None:
+        assert fast.table.equals(careful.table)
+        assert fast.refused == careful.refused
+    assert parse_market_csv(data).table.equals(careful.table)
+
+
+def spoil(rng: random.Random, file: bytes) -> bytes:
+    """One of the things that happen to files."""
+    at = rng.randrange(len(file))
+    lines = file.split(b"\n")
+    row = rng.randrange(1, len(lines) - 1)
+    return rng.choice(
+        [
+            file[:at],  # cut short
+            file[:at] + bytes([rng.randrange(256)]) + file[at + 1 :],
+            b"\n".join([*lines[:row], b"", *lines[row:]]),
+            b"\n".join([*lines[:row], b"2020-01-03,,,,,,", *lines[row:]]),
+            b"\n".join([*lines[:row], lines[row], *lines[row:]]),  # a day twice
+            b"\n".join([lines[0], *reversed(lines[1:-1]), b""]),
+            file.replace(b"\n", b"\r\n"),
+            file.replace(b"Adj Close", b"Adj Close,Note", 1),
+            b"",
+            HEADER + b"\n",
+        ]
+    )
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_files_read_together_are_read_as_each_alone(seed):
+    """Neighbours never touch each other's rows, whatever one of them holds."""
+    rng = random.Random(seed)
+    files = [b"\n".join([HEADER, *make_lines(rng, rng.randrange(1, 50)), b""]) for _ in range(8)]
+    for number in rng.sample(range(8), rng.randrange(4)):
+        files[number] = spoil(rng, files[number])
+    for together, data in zip(parse_market_csvs(files), files, strict=True):
+        alone = parse_market_csv(data)
+        assert together.table.equals(alone.table)
+        assert (together.refused, together.data_rows) == (alone.refused, alone.data_rows)

@@ -1,0 +1,295 @@
+"""Whole deliveries through Spark: every row accounted for, exact symbols, the same bytes if tasks fail."""
+
+import os
+import random
+import signal
+import zipfile
+from datetime import date
+from pathlib import Path
+
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+
+from pipeline.datasets.contract import PRICES, flagged
+from pipeline.datasets.store import current_version, open_draft
+from pipeline.errors import InputError, QualityError
+from pipeline.features.write import write_features
+from pipeline.ingest import prices as ingest
+from pipeline.ingest.prices import plan_parts, publish_ingested, write_prices
+from pipeline.ingest.source import METADATA, SAMPLE, open_source
+from tests.ingest.test_market_csv import FAULTS, HEADER, make_lines
+
+ROW = b"2020-01-02,10.0,10.5,9.9,10.1,10.1,1000\n"
+
+
+def make_delivery(folder: Path, files: dict[str, bytes], names: dict[str, str] | None = None) -> Path:
+    """A folder in the layout of the Kaggle set. files: path -> bytes below the header."""
+    for path, body in files.items():
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_bytes(HEADER + b"\n" + body)
+    rows = [{"NASDAQ Symbol": one, "Symbol": "other", "Security Name": name} for one, name in (names or {}).items()]
+    columns = ["NASDAQ Symbol", "Symbol", "Security Name"]
+    pd.DataFrame(rows, columns=columns).to_csv(folder / METADATA, index=False)
+    return folder
+
+
+def deliver(spark, run_dir: Path, source) -> ingest.Ingested:
+    prices, symbols, quarantine = (open_draft(run_dir, name) for name in ("prices", "symbols", "quarantine"))
+    ingested = write_prices(spark, source, prices, quarantine)
+    publish_ingested(ingested, prices, symbols, quarantine, {})
+    return ingested
+
+
+def read(run_dir: Path, dataset: str) -> pd.DataFrame:
+    tables = [pq.read_table(path) for path in current_version(run_dir, dataset).files]
+    return pd.concat([table.to_pandas(strings_to_categorical=False) for table in tables], ignore_index=True)
+
+
+def test_symbol_with_two_files_is_refused_with_both_named(tmp_path):
+    folder = make_delivery(tmp_path, {"stocks/SPY.csv": ROW, "etfs/SPY.csv": ROW})
+    with pytest.raises(QualityError, match=r"etfs/SPY\.csv and stocks/SPY\.csv"):
+        open_source("folder", str(folder))
+
+
+def test_symbols_and_names_come_through_exactly(spark, tmp_path):
+    names = {
+        "CARR#": "Carrier",
+        "UTX#": "United",
+        "AGM-A": 'Farmer Mac, "A"',
+        "^GSPC": "S&P 500",
+        "PRN": "Profound",
+        "BRK$B": "Class $B$, 5% &amp; <b>",
+    }
+    odd = [
+        "CARR#",
+        "UTX#",
+        "AGM-A",
+        "^GSPC",
+        "A B",
+        "X[1]",
+        "50%",
+        "%41",
+        "BRK$B",
+        "Ünïcode",
+        "_ABC",
+        "NA",
+        "null",
+        "1E5",
+    ]
+    files = {f"stocks/{symbol}.csv": ROW for symbol in odd} | {"etfs/_PRN.csv": ROW}
+    make_delivery(tmp_path / "in", files, names | {"ABC": "not _ABC"})
+    deliver(spark, tmp_path / "run", open_source("folder", str(tmp_path / "in")))
+    rows = read(tmp_path / "run", "prices")
+    found = dict(zip(rows["Symbol"], rows["Security Name"].astype(object), strict=True))
+    assert set(found) == {*odd, "PRN"}
+    assert {symbol: name for symbol, name in found.items() if isinstance(name, str)} == names
+    symbols = read(tmp_path / "run", "symbols").set_index("Symbol")
+    assert symbols["kind"].to_dict() == dict.fromkeys(odd, "stock") | {"PRN": "etf"}
+    seen = current_version(tmp_path / "run", "prices").read(spark)  # and Spark sees the same
+    assert {row["Symbol"] for row in seen.select("Symbol").collect()} == set(found)
+
+
+def test_faults_of_every_kind_balance_to_the_row(spark, tmp_path):
+    rng = random.Random(11)
+    files, planted, good = {}, {}, 0
+    for number in range(60):
+        lines = make_lines(rng, rng.randrange(5, 80))
+        good += len(lines)
+        path = f"{rng.choice(['stocks', 'etfs'])}/S{number}.csv"
+        for _ in range(rng.choice([0, 0, 1, 3])):
+            line = rng.choice([line for line, reason in FAULTS if reason != "duplicate date"])
+            lines.insert(rng.randrange(len(lines) + 1), line)
+            planted[path] = planted.get(path, 0) + 1
+        files[path] = b"\n".join(lines) + b"\n"
+    folder = make_delivery(tmp_path / "in", files)
+    for name, data in {"EMPTY": b"", "HEADER": HEADER, "WRONG": b"a,b\n1,2\n3,4\n"}.items():
+        (folder / "stocks" / f"{name}.csv").write_bytes(data)
+    ingested = deliver(spark, tmp_path / "run", open_source("folder", str(folder)))
+
+    ledger = ingested.ledger.set_index("file")
+    lines_below_header = {path: body.count(b"\n") for path, body in files.items()}
+    lines_below_header |= {"stocks/EMPTY.csv": 0, "stocks/HEADER.csv": 0, "stocks/WRONG.csv": 2}
+    assert ledger["data_rows"].to_dict() == lines_below_header
+    assert (ledger["data_rows"] == ledger["rows"] + ledger["refused"]).all()
+    assert read(tmp_path / "run", "prices").groupby("Symbol", observed=True).size().sum() == good
+    quarantine = read(tmp_path / "run", "quarantine")
+    assert quarantine[quarantine["line"].notna()].groupby("file").size().to_dict() == planted
+    whole = quarantine[quarantine["line"].isna()].set_index("file")
+    assert whole["reason"].to_dict() == {
+        "stocks/EMPTY.csv": "empty file",
+        "stocks/HEADER.csv": "no data",
+        "stocks/WRONG.csv": "header",
+    }
+    assert whole["rows"].to_dict() == {"stocks/EMPTY.csv": 0, "stocks/HEADER.csv": 0, "stocks/WRONG.csv": 2}
+    total = sum(lines_below_header.values())
+    assert ingested.refused_share == pytest.approx((sum(planted.values()) + 2 + 2) / (total + 2))
+
+
+def test_delivery_without_one_good_row(spark, tmp_path):
+    folder = make_delivery(tmp_path / "in", {"stocks/A.csv": b"", "etfs/B.csv": b"rubbish\n"})
+    ingested = deliver(spark, tmp_path / "run", open_source("folder", str(folder)))
+    assert ingested.refused_share == 1
+    assert current_version(tmp_path / "run", "prices").rows == 0
+
+
+def test_suspicious_rows_are_published_and_counted(spark, tmp_path):
+    body = b"2020-01-02,0,2,1,1,1,5\n2020-01-03,1,2,3,1,1,5\n"
+    body += b"2020-01-06,1,2,1,1,-2.38e21,5\n2020-01-07,1,2,1,1,1,5\n"
+    make_delivery(tmp_path / "in", {"stocks/A.csv": body})
+    ingested = deliver(spark, tmp_path / "run", open_source("folder", str(tmp_path / "in")))
+    rows = read(tmp_path / "run", "prices")
+    assert len(rows) == 4 and int(flagged(rows).sum()) == 3 == ingested.ledger["flagged"].sum()
+    seen = current_version(tmp_path / "run", "prices").read(spark)
+    assert seen.where(flagged(seen)).count() == 3  # the same rule in Spark
+    flags = current_version(tmp_path / "run", "prices").manifest["flags"]
+    assert flags == {"adj_close_not_positive": 1, "adj_close_absurd": 0, "high_below_low": 1, "open_zero": 1}
+
+
+def list_files(version) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted(version.path.iterdir())}
+
+
+def test_same_bytes_from_folder_and_zip_in_any_time_zone(spark, tmp_path, monkeypatch):
+    monkeypatch.setattr(plan_parts, "__defaults__", (300_000,))
+    archive = tmp_path / "archive.zip"
+    with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as file:
+        for path in sorted(SAMPLE.rglob("*.csv")):
+            file.write(path, path.relative_to(SAMPLE))
+    results = []
+    for number, (kind, data_dir, zone) in enumerate(
+        [
+            ("sample", "", "UTC"),
+            ("folder", str(archive), "Asia/Tokyo"),
+            ("folder", str(SAMPLE), "America/New_York"),
+        ]
+    ):
+        spark.conf.set("spark.sql.session.timeZone", zone)
+        run_dir = tmp_path / str(number)
+        source = open_source(kind, data_dir)
+        ingested = deliver(spark, run_dir, source)
+        assert ingested.source_fingerprint == source.content_fingerprint
+        prices = current_version(run_dir, "prices")
+        draft = open_draft(run_dir, "features")
+        parts = write_features(spark, prices, draft, 30, "rows")
+        features = draft.publish(parts, parameters={}, inputs={"prices": prices.id})
+        results.append([list_files(prices), list_files(features), list_files(current_version(run_dir, "symbols"))])
+    spark.conf.set("spark.sql.session.timeZone", "UTC")
+    assert len(results[0][0]) > 3  # several parts
+    assert results[0] == results[1] == results[2]
+
+
+def test_parts_are_whole_files_in_order_and_balanced():
+    source = open_source("sample")
+    for part_bytes in (1, 100_000, 500_000, 10**9):
+        parts = plan_parts(source.files, part_bytes)
+        assert [file for part in parts for file in part.files] == list(source.files)
+        assert [part.number for part in parts] == list(range(len(parts)))
+    biggest = max(file.size for file in source.files)
+    sizes = [sum(file.size for file in part.files) for part in plan_parts(source.files, 500_000)]
+    assert max(sizes) <= 500_000 * 1.5 + biggest
+
+
+def test_row_lost_on_the_way_stops_everything(spark, tmp_path):
+    source = open_source("sample")
+    prices, quarantine = open_draft(tmp_path, "prices"), open_draft(tmp_path, "quarantine")
+    real = ingest.count_rows
+
+    def lose_one(market):
+        return real(market) | {"rows": market.table.num_rows - 1}
+
+    ingest.count_rows, kept = lose_one, real
+    try:
+        parts = plan_parts(source.files)
+        names = {file.symbol: None for file in source.files}
+        tally = ingest.Tally(tmp_path, 0)
+        counts = [ingest.run_part(part, source.root, "", names, prices.path, quarantine.path, tally) for part in parts]
+    finally:
+        ingest.count_rows = kept
+    with pytest.raises(QualityError, match=r"Nothing is published"):
+        ingest.settle(source, ingest.pa.Table.from_batches(counts), prices.path, quarantine.path)
+
+
+def inject(monkeypatch, marker: Path, kill: bool) -> None:
+    """Have the first attempt at each part end badly after it has written its file; later ones go through.
+
+    The functions are local so that they travel to Spark's workers by value: those cannot import the tests.
+    """
+    real = ingest.run_part
+
+    def run_part(part, *rest):
+        counts = real(part, *rest)
+        try:
+            (marker / str(part.number)).touch(exist_ok=False)
+        except FileExistsError:
+            return counts
+        if kill:
+            os.kill(os.getpid(), signal.SIGKILL)
+        raise OSError("the disk hiccuped after the last row")
+
+    monkeypatch.setattr(ingest, "run_part", run_part)
+
+
+@pytest.mark.parametrize("kill", [True, False], ids=["worker killed", "failure after the last row"])
+def test_second_attempt_of_every_task_leaves_the_same_bytes(spark, tmp_path, monkeypatch, kill):
+    monkeypatch.setattr(plan_parts, "__defaults__", (1_000_000,))
+    source = open_source("sample")
+    deliver(spark, tmp_path / "calm", source)
+    (tmp_path / "marker").mkdir()
+    inject(monkeypatch, tmp_path / "marker", kill)
+    deliver(spark, tmp_path / "stormy", source)
+    assert len(list((tmp_path / "marker").iterdir())) > 1
+    for dataset in ("prices", "symbols", "quarantine"):
+        calm, stormy = (current_version(tmp_path / name, dataset) for name in ("calm", "stormy"))
+        assert list_files(calm) == list_files(stormy)
+        assert {path.name for path in stormy.path.parent.iterdir()} == {"CURRENT", stormy.path.name}
+
+
+def test_task_that_always_fails_leaves_the_old_version(spark, tmp_path, monkeypatch):
+    source = open_source("sample")
+    deliver(spark, tmp_path, source)
+    old = current_version(tmp_path, "prices")
+
+    def run_part(*_):
+        raise OSError("the disk hiccuped")
+
+    monkeypatch.setattr(ingest, "run_part", run_part)
+    with pytest.raises(Exception, match="hiccuped"):
+        deliver(spark, tmp_path, source)
+    assert current_version(tmp_path, "prices").path == old.path
+
+
+def test_short_symbol_has_null_features(spark, tmp_path):
+    make_delivery(tmp_path / "in", {"stocks/A.csv": ROW, "stocks/B.csv": b"", "etfs/C.csv": ROW})
+    deliver(spark, tmp_path, open_source("folder", str(tmp_path / "in")))
+    draft = open_draft(tmp_path, "features")
+    parts = write_features(spark, current_version(tmp_path, "prices"), draft, 30, "rows")
+    draft.publish(parts, parameters={}, inputs={})
+    rows = read(tmp_path, "features")
+    assert list(rows["Symbol"]) == ["A", "C"]
+    assert rows[["vol_moving_avg", "adj_close_rolling_med"]].isna().all(axis=None)
+
+
+def test_real_files_balance(spark, tmp_path, market_sample):
+    ingested = deliver(spark, tmp_path, open_source("folder", str(market_sample)))
+    ledger = ingested.ledger.set_index("Symbol")
+    assert ledger["data_rows"].sum() == 2_339_171 - 652
+    rows = pq.read_table(current_version(tmp_path, "prices").files, schema=PRICES)
+    assert rows.num_rows == ledger["rows"].sum() == 2_339_171 - 652 - ledger["refused"].sum()
+    assert ledger.loc["AAPL", "max_volume"] == 7_421_640_800
+    quarantine = read(tmp_path, "quarantine").set_index("file")
+    assert quarantine.loc["stocks/AT.csv", "reason"] == "blank"
+    assert ledger.loc["AT", "first_date"] < date(2021, 1, 27)
+
+
+def test_damaged_member_of_a_zip_is_named(spark, tmp_path):
+    archive = tmp_path / "archive.zip"
+    with zipfile.ZipFile(archive, "w") as file:
+        file.write(SAMPLE / "symbols_valid_meta.csv", "symbols_valid_meta.csv")
+        file.write(SAMPLE / "stocks" / "FB.csv", "stocks/FB.csv")
+    damaged = bytearray(archive.read_bytes())
+    damaged[damaged.find(b"2012-06-01")] ^= 1
+    archive.write_bytes(damaged)
+    drafts = [open_draft(tmp_path / "run", name) for name in ("prices", "quarantine")]
+    with pytest.raises(InputError, match=r"stocks/FB\.csv .* again"):
+        write_prices(spark, open_source("folder", str(archive)), *drafts)

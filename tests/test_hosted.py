@@ -1,0 +1,47 @@
+"""What makes a notebook run on a machine of Colab's. tests/check_colab.py runs all of it in Colab's versions."""
+
+import json
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from pipeline import hosted
+from pipeline.errors import ParameterError
+
+
+def test_only_what_is_missing_is_installed():
+    wanted = "packaging>=1\npyspark[connect]>=4\nno-such-package>=2  # a comment\npackaging>=99999\n"
+    assert hosted.list_missing(wanted) == ["no-such-package>=2", "packaging>=99999"]
+
+
+def test_a_missing_extra_counts_as_missing(monkeypatch):
+    installed = hosted.is_installed
+    monkeypatch.setattr(hosted, "is_installed", lambda name: name != "grpcio" and installed(name))
+    assert hosted.list_missing("pyspark[connect]>=4\n") == ["pyspark[connect]>=4"]
+
+
+def test_the_full_xgboost_of_colab_is_left_alone(monkeypatch):
+    monkeypatch.setattr(hosted, "is_installed", lambda name: name == "xgboost")
+    assert hosted.list_missing("xgboost-cpu>=3,<4\n") == []
+
+
+def test_one_command_sets_the_address_everywhere(tmp_path):
+    for name in ("notebooks", "pipeline", "README.md"):
+        copy = shutil.copytree if (hosted.ROOT / name).is_dir() else shutil.copy
+        copy(hosted.ROOT / name, tmp_path / name)
+    command = [sys.executable, "-m", "pipeline.hosted", "octocat/market"]
+    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+    files = [*tmp_path.glob("notebooks/*.ipynb"), tmp_path / "README.md"]
+    assert len(files) == 5
+    for file in files:
+        assert "octocat/market" in file.read_text()
+        assert hosted.REPOSITORY not in file.read_text()
+    for notebook in tmp_path.glob("notebooks/*.ipynb"):
+        json.loads(notebook.read_text())
+
+
+def test_a_wrong_address_changes_nothing():
+    with pytest.raises(ParameterError, match="OWNER/NAME"):
+        hosted.set_repository("https://github.com/octocat/market")
