@@ -1,6 +1,5 @@
-"""The code and the notebooks keep to one style, and the folders to their directions."""
+"""The code and the notebooks keep to one style, and the wings of the house to their floors."""
 
-import ast
 import subprocess
 import sys
 from pathlib import Path
@@ -16,19 +15,10 @@ def test_ruff_has_nothing_to_say(command):
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-500:]
 
 
-@pytest.mark.parametrize(("folder", "never"), [("serving", {"pipeline", "pyspark", "pandas", "sklearn", "xgboost"})])
-def test_serving_needs_no_pipeline(folder, never):
-    for file in (ROOT / folder).glob("*.py"):
-        for node in ast.walk(ast.parse(file.read_text())):
-            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
-            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
-            assert not {name.split(".")[0] for name in names} & never, f"{file.name} imports {names}"
-
-
-def test_pipeline_does_not_import_serving():
-    for file in (ROOT / "pipeline").glob("*.py"):
-        assert "import serving" not in file.read_text(), file.name
-        assert "from serving" not in file.read_text(), file.name
+def test_no_wing_imports_what_stands_above_it():
+    command = [Path(sys.executable).parent / "lint-imports", "--no-cache"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-500:]
 
 
 def test_both_lists_of_libraries_agree():
