@@ -18,7 +18,7 @@ from pipeline.stages import STAGES, Stage
 
 ROOT = Path(__file__).resolve().parents[2]
 PLAN = make_plan(Path(os.environ.get("MARKET_PARAMS", ROOT / "params" / "demo.yaml")))
-FOLDER = PLAN.run_dir / "dagster"  # the notebooks as they are handed over, and as they were executed
+FOLDER = PLAN.run.path / "dagster"  # the notebooks as they are handed over, and as they were executed
 
 
 def name_asset(stage: Stage) -> str:

@@ -14,23 +14,25 @@ import shutil
 import weakref
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
-from functools import cache, cached_property
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 
-from pipeline.datasets.lock import hold_draft, is_held, publish_right
+from pipeline.datasets.files import flush, hash_code, hash_file, write_atomically
+from pipeline.datasets.lock import hold_draft, publish_right
 from pipeline.datasets.parts import Written
 from pipeline.errors import InputError
-from pipeline.stages import STAGES
 
 DRAFT_PREFIX = ".draft-"
 TIME_FORMAT = "%Y%m%dT%H%M%S%f"
-VERSION_NAME = re.compile(r"\d{8}T\d{12}-[0-9a-f]{8}")
+TIME = re.compile(r"\d{8}T\d{12}")
+VERSION_NAME = re.compile(TIME.pattern + "-[0-9a-f]{8}")
 MANIFEST = "manifest.json"
+CURRENT = "CURRENT"
 
 
 @dataclass(frozen=True)
@@ -42,16 +44,24 @@ class Version:
 
     @cached_property
     def manifest(self) -> dict[str, Any]:
-        return json.loads((self.path / MANIFEST).read_text())
+        """Raises FileNotFoundError where there is none, InputError where it is damaged."""
+        path = self.path / MANIFEST
+        try:
+            manifest = json.loads(path.read_bytes())
+        except (ValueError, RecursionError) as error:
+            raise InputError(describe_damage(path, str(error))) from None
+        if not isinstance(manifest, dict) or not {"version", "rows", "files", "inputs"} <= manifest.keys():
+            raise InputError(describe_damage(path, "it is no manifest"))
+        return manifest
 
     @property
     def id(self) -> str:
         """A hash of the content: equal data, schema, parameters and inputs have equal ids."""
-        return self.manifest["version"]
+        return str(self.manifest["version"])
 
     @property
     def rows(self) -> int:
-        return self.manifest["rows"]
+        return int(self.manifest["rows"])
 
     def read(self, spark: SparkSession) -> DataFrame:
         """The rows as a Spark DataFrame."""
@@ -108,21 +118,21 @@ class Draft:
         write_atomically(self.path / MANIFEST, json.dumps(manifest, indent=1) + "\n")
         for file in files:  # else a loss of power may leave a pointer to parts that never reached the disk
             flush(self.path / file["name"])
-        name = f"{datetime.now(UTC).strftime(TIME_FORMAT)}-{manifest['version'][:8]}"
         home = self.path.parent
         with publish_right(self.run_dir):
+            name = f"{next_time(home)}-{manifest['version'][:8]}"
             self.path.rename(home / name)
-            write_atomically(home / "CURRENT", name + "\n")
+            write_atomically(home / CURRENT, name + "\n")
         return Version(self.dataset, home / name)
 
 
-def open_draft(run_dir: Path | str, dataset: str) -> Draft:
+def open_draft(run_dir: Path, dataset: str) -> Draft:
     """A folder to write a new version into. It is removed with the draft, or at the process's end, unless it is
     published. As long as the process lives, nobody takes it for a leftover.
     """
-    path = Path(run_dir).resolve() / dataset / f"{DRAFT_PREFIX}{secrets.token_hex(6)}"
+    path = run_dir.resolve() / dataset / f"{DRAFT_PREFIX}{secrets.token_hex(6)}"
     path.mkdir(parents=True)
-    draft = Draft(Path(run_dir), dataset, path)
+    draft = Draft(run_dir, dataset, path)
     weakref.finalize(draft, discard, path, hold_draft(path))
     return draft
 
@@ -132,92 +142,33 @@ def discard(path: Path, held: int) -> None:
     os.close(held)
 
 
-def current_version(run_dir: Path | str, dataset: str) -> Version:
-    """The version that CURRENT names. Raises InputError, which names the notebook to run, where there is none."""
-    home = Path(run_dir) / dataset
+def find_version(home: Path) -> Version | None:
+    """The version of a dataset that CURRENT names; None where there is none. Raises InputError for one that cannot be
+    read.
+    """
     try:
-        version = Version(dataset, home / (home / "CURRENT").read_text().strip())
+        name = (home / CURRENT).read_bytes().decode(errors="replace").strip()
+        if not VERSION_NAME.fullmatch(name):
+            raise InputError(describe_damage(home / CURRENT, f"{name[:40]!r} is no version"))
+        version = Version(home.name, home / name)
         version.manifest  # noqa: B018  a version is there when its manifest is
     except FileNotFoundError:
-        notebook = next((stage.notebook for stage in STAGES if dataset in stage.writes), "the notebook that makes it")
-        raise InputError(f"There is no `{dataset}` in {run_dir} yet: run notebooks/{notebook} first.") from None
+        return None
+    except OSError as error:
+        raise InputError(describe_damage(home, error.strerror or str(error))) from error
     return version
 
 
-def clear_leftovers(run_dir: Path | str) -> list[Path]:
-    """Remove what killed processes left: drafts, half-written pointers, versions that never became current.
+def describe_damage(path: Path, why: str) -> str:
+    return f"{path} cannot be read ({why}). The next run of run_all.py goes back to the newest version that is whole."
 
-    Only for the holder of the run folder. Returns what was removed.
+
+def next_time(home: Path) -> str:
+    """The time now as a name; later than each name in `home` also where the clock was set back since, so that the
+    order of names is the order of writing.
     """
-    datasets = {dataset for stage in STAGES for dataset in stage.writes}
-    homes = [home for dataset in sorted(datasets) if (home := Path(run_dir) / dataset).is_dir()]
-    removed = [path for home in homes for path in sorted(home.iterdir()) if is_leftover(path)]
-    for path in removed:
-        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
-    return removed
-
-
-def is_leftover(path: Path) -> bool:
-    """Whether a dataset's entry was never finished, by a process that is gone. What others put there is not ours.
-
-    A version's name begins with the moment before the pointer was replaced. One that is later than the pointer itself
-    was renamed by a process that died before the replacement. (Who goes back by editing CURRENT makes the pointer
-    newer than all.)
-    """
-    pointer = path.parent / "CURRENT"
-    if path.name.startswith((DRAFT_PREFIX, f".{pointer.name}-")):
-        return not is_held(path)
-    if not is_version(path):
-        return False
-    if not pointer.exists():
-        return True
-    named = datetime.strptime(path.name.split("-")[0], TIME_FORMAT).replace(tzinfo=UTC)
-    return path.name != pointer.read_text().strip() and named.timestamp() > pointer.stat().st_mtime
-
-
-def is_version(path: Path) -> bool:
-    return path.is_dir() and VERSION_NAME.fullmatch(path.name) is not None
-
-
-def prune_versions(run_dir: Path | str, keep: int) -> list[Path]:
-    """Remove all but the `keep` newest versions of each dataset, and never the current one."""
-    removed = []
-    for pointer in sorted(Path(run_dir).glob("*/CURRENT")):
-        current = pointer.read_text().strip()
-        versions = sorted(filter(is_version, pointer.parent.iterdir()))
-        for path in versions[:-keep]:
-            if path.name != current:
-                shutil.rmtree(path)
-                removed.append(path)
-    return removed
-
-
-@cache
-def hash_code() -> str:
-    """The version of the code that makes the data: a hash of all of pipeline/."""
-    package = Path(__file__).parents[1]
-    code = hashlib.sha256()
-    for file in sorted(package.rglob("*.py")):
-        code.update(file.relative_to(package).as_posix().encode() + file.read_bytes())
-    return code.hexdigest()[:16]
-
-
-def hash_file(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def flush(path: Path) -> None:
-    """Wait until a file's bytes are on the disk."""
-    with path.open("r+b") as file:
-        os.fsync(file.fileno())
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Write a small file so that a reader sees the old text or the new one, never a part."""
-    beside = path.with_name(f".{path.name}-{secrets.token_hex(6)}")
-    with beside.open("w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)
+    now = datetime.now(UTC).strftime(TIME_FORMAT)
+    latest = max((found[0] for path in home.iterdir() if (found := TIME.match(path.name))), default="")
+    if latest < now:
+        return now
+    return (datetime.strptime(latest, TIME_FORMAT) + timedelta(microseconds=1)).strftime(TIME_FORMAT)

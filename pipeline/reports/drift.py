@@ -20,7 +20,10 @@ import numpy as np
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from pipeline.datasets.store import Version, current_version, write_atomically
+from pipeline.datasets.files import write_atomically
+from pipeline.datasets.leftovers import list_versions
+from pipeline.datasets.run_folder import RunFolder
+from pipeline.datasets.store import Version
 from pipeline.errors import InputError
 
 HOME = "profiles"
@@ -41,42 +44,42 @@ Profile = dict[str, Any]
 KEYS = {"counts", "shares", "last_day"}
 
 
-def read_reference(run_dir: Path) -> Profile | None:
+def read_reference(run: RunFolder) -> Profile | None:
     """The profile of the data that the current model was trained on; None without a model, or if nobody noted it."""
     with suppress(InputError, OSError, ValueError):
-        profile_current(run_dir)  # notebooks run by hand publish without noting anything
-        model = current_version(run_dir, "model")
-        if profile := read_profile(locate(run_dir, model.manifest["inputs"]["features"])):
+        profile_current(run)  # notebooks run by hand publish without noting anything
+        model = run.current("model")
+        if profile := read_profile(locate(run, model.manifest["inputs"]["features"])):
             return profile | {"model": model.id}
     return None
 
 
-def find_drift(run_dir: Path, reference: Profile | None) -> dict[str, Any] | None:
+def find_drift(run: RunFolder, reference: Profile | None) -> dict[str, Any] | None:
     """How far the current data lie from the reference: {"model": id of the model that was trained on it, "measures"}.
 
     None where there is nothing to compare.
     """
-    current = profile_current(run_dir)
+    current = profile_current(run)
     if reference is None or current is None:
         return None
     measures = measure_drift(reference, current)
     if reference["last_day"] and (current["last_day"] or "") > reference["last_day"]:
-        measures += measure_new_days(reference, current_version(run_dir, "features"))
+        measures += measure_new_days(reference, run.current("features"))
     return {"model": reference["model"], "measures": measures}
 
 
-def profile_current(run_dir: Path) -> Profile | None:
+def profile_current(run: RunFolder) -> Profile | None:
     """The profile of the current data: made and noted at the first call, read at later ones.
 
     None while the features are not of the current prices, as after a run of ingest alone.
     """
     try:
-        features, prices, symbols = (current_version(run_dir, name) for name in ("features", "prices", "symbols"))
+        features, prices, symbols = (run.current(name) for name in ("features", "prices", "symbols"))
     except InputError:
         return None
     if features.manifest["inputs"].get("prices") != prices.id:
         return None
-    path = locate(run_dir, features.id)
+    path = locate(run, features.id)
     if profile := read_profile(path):
         return profile
     profile = make_profile(features, symbols)
@@ -85,8 +88,8 @@ def profile_current(run_dir: Path) -> Profile | None:
     return profile
 
 
-def locate(run_dir: Path, features_id: str) -> Path:
-    return run_dir / HOME / f"{features_id}.json"
+def locate(run: RunFolder, features_id: str) -> Path:
+    return run.path / HOME / f"{features_id}.json"
 
 
 def read_profile(path: Path) -> Profile | None:
@@ -224,12 +227,12 @@ def tell_drift(drift: dict[str, Any]) -> str:
     return f"the data differ from those of the model before in {told}"
 
 
-def prune_profiles(run_dir: Path) -> None:
+def prune_profiles(run: RunFolder) -> None:
     """Remove the profiles of data on which no kept model was trained and that are not current."""
-    manifests = [json.loads(path.read_text()) for path in run_dir.glob("model/*/manifest.json")]
-    kept = {manifest["inputs"].get("features") for manifest in manifests}
-    with suppress(InputError):
-        kept.add(current_version(run_dir, "features").id)
-    for path in run_dir.glob(f"{HOME}/*"):
+    models = [Version("model", path) for path in list_versions(run.path / "model")]
+    kept = {model.manifest["inputs"].get("features") for model in models}
+    if features := run.find("features"):
+        kept.add(features.id)
+    for path in run.path.glob(f"{HOME}/*"):
         if path.stem not in kept:
             path.unlink()

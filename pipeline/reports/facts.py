@@ -15,19 +15,19 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipeline.datasets.contract import REASONS
-from pipeline.datasets.store import Version, current_version, hash_code
-from pipeline.errors import InputError
+from pipeline.datasets.files import hash_code
+from pipeline.datasets.run_folder import RunFolder
+from pipeline.datasets.store import Version
 from pipeline.libraries import read_libraries
-from pipeline.stages import STAGES
 
 SECRET_NAME = re.compile(r"TOKEN|SECRET|PASSWORD|PASSWD|API_?KEY|CREDENTIAL|_KEY$", re.IGNORECASE)
 
 
-def gather_facts(run_dir: Path) -> dict[str, Any]:
+def gather_facts(run: RunFolder) -> dict[str, Any]:
     """Datasets, ledger, flags, model scores and versions of the libraries, as they are current. Absent ones are left
     out.
     """
-    versions = find_versions(run_dir)
+    versions = run.list_current()
     facts: dict[str, Any] = {
         "datasets": {name: describe_version(version) for name, version in versions.items()},
         "versions": {
@@ -44,14 +44,6 @@ def gather_facts(run_dir: Path) -> dict[str, Any]:
         with suppress(FileNotFoundError):
             facts["metrics"] = json.loads((versions["model"].path / "metrics.json").read_text())
     return facts
-
-
-def find_versions(run_dir: Path) -> dict[str, Version]:
-    versions = {}
-    for dataset in (name for stage in STAGES for name in stage.writes):
-        with suppress(InputError):
-            versions[dataset] = current_version(run_dir, dataset)
-    return versions
 
 
 def describe_version(version: Version) -> dict[str, Any]:

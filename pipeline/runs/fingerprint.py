@@ -11,7 +11,8 @@ from typing import Any
 
 import nbformat
 
-from pipeline.datasets.store import current_version, hash_code, write_atomically
+from pipeline.datasets.files import hash_code
+from pipeline.datasets.run_folder import RunFolder
 from pipeline.errors import InputError
 from pipeline.ingest.source import Source, open_source
 from pipeline.libraries import read_libraries
@@ -19,63 +20,66 @@ from pipeline.runs.plan import NOTEBOOKS, Step
 
 STATE = "stages.json"
 ABSENT = "absent"
+KEYS = {"inputs", "parts", "outputs", "source_stamp", "run"}  # of what is known of a stage
 # Where the work is done and where its results lie do not change them.
 PLACES = ("RUN_DIR", "SPARK_MASTER", "DATA_DIR")
 SERVING = NOTEBOOKS.parent / "serving"
 
 
-def read_state(run_dir: Path) -> dict[str, Any]:
-    """What is known of the last successful run of each stage; nothing if the file is absent or unreadable."""
-    try:
-        return json.loads((run_dir / STATE).read_text())
-    except (OSError, ValueError):
-        return {}
+def read_state(run: RunFolder) -> dict[str, Any]:
+    """What is known of the last successful run of each stage; nothing before the first. Raises InputError where the
+    record is damaged.
+    """
+    state = run.read_record(STATE) or {}
+    if all(isinstance(stage, dict) and stage.keys() == KEYS for stage in state.values()):
+        return state
+    raise InputError(f"{run.path / STATE} is no record of stages: remove it and run again.")
 
 
 def record_stage(
-    run_dir: Path, step: Step, inputs: dict[str, str], parts: dict[str, str], stamp: str | None, run: str
+    run: RunFolder, step: Step, inputs: dict[str, str], parts: dict[str, str], stamp: str | None, by: str
 ) -> None:
     """Remember that a stage has just been done: by which run, with which inputs, and what became current.
 
-    parts: what list_parts gave before the stage began: a file may have been saved while it ran.
+    by: the name of the run. parts: what list_parts gave before the stage began, as a file may have been saved since.
     """
     if stamp is not None:  # raw files: what counts is what was read
-        inputs = current_version(run_dir, step.stage.writes[0]).manifest["inputs"]
+        inputs = run.current(step.stage.writes[0]).manifest["inputs"]
         parts = parts | {"input": hash_json(inputs)}
-    state = read_state(run_dir)
+    state = read_state(run)
     state[step.stage.name] = {
         "inputs": inputs,
         "parts": parts,
-        "outputs": read_pointers(run_dir, step.stage.writes),
+        "outputs": read_pointers(run, step.stage.writes),
         "source_stamp": stamp,
-        "run": run,
+        "run": by,
     }
-    write_atomically(run_dir / STATE, json.dumps(state, indent=1) + "\n")
+    run.write_record(STATE, state)
 
 
-def note_stamp(run_dir: Path, step: Step, stamp: str | None) -> None:
+def note_stamp(run: RunFolder, step: Step, stamp: str | None) -> None:
     """Remember new times of raw files whose content is what it was, so that they need not be read the next time."""
-    state = read_state(run_dir)
+    state = read_state(run)
     if state[step.stage.name]["source_stamp"] != stamp:
         state[step.stage.name]["source_stamp"] = stamp
-        write_atomically(run_dir / STATE, json.dumps(state, indent=1) + "\n")
+        run.write_record(STATE, state)
 
 
-def find_run(run_dir: Path, step: Step) -> str | None:
+def find_run(run: RunFolder, step: Step) -> str | None:
     """The name of the run that did a stage last."""
-    return read_state(run_dir).get(step.stage.name, {}).get("run")
+    return read_state(run).get(step.stage.name, {}).get("run")
 
 
-def explain(run_dir: Path, step: Step, inputs: dict[str, str]) -> str | None:
+def explain(run: RunFolder, step: Step, inputs: dict[str, str]) -> str | None:
     """Why the stage has to run, in a few words; None if its current output is what it would make again."""
     if not step.stage.writes:
         return "always runs"
     if step.asked_for:
         return "asked for"
-    last = read_state(run_dir).get(step.stage.name)
+    last = read_state(run).get(step.stage.name)
     if last is None:
         return "not run yet"
-    outputs = read_pointers(run_dir, step.stage.writes)
+    outputs = read_pointers(run, step.stage.writes)
     if last["outputs"] != outputs:
         return "its output is gone" if ABSENT in outputs.values() else "its output was exchanged"
     changed = [what for what, value in list_parts(step, inputs).items() if last["parts"].get(what) != value]
@@ -97,16 +101,16 @@ def list_parts(step: Step, inputs: dict[str, str]) -> dict[str, str]:
     return parts
 
 
-def find_inputs(run_dir: Path, step: Step, source: Source | None) -> tuple[dict[str, str], str | None]:
+def find_inputs(run: RunFolder, step: Step, source: Source | None) -> tuple[dict[str, str], str | None]:
     """Ids of the versions that a stage would read now, and the stamp of the raw files for the stage that reads those.
 
     Hashing gigabytes of raw files takes seconds, so their content is looked at only where a name, a size or a time is
     another than at the last run, and not at all before the first.
     """
     if source is None:
-        return {name: read_version_id(run_dir, name) for name in step.stage.reads}, None
+        return {name: read_version_id(run, name) for name in step.stage.reads}, None
     stamp = hash_json([str(source.root), source.stat_fingerprint])
-    last = read_state(run_dir).get(step.stage.name)
+    last = read_state(run).get(step.stage.name)
     if last is None:
         return {"source": "unread"}, stamp
     same = last["source_stamp"] == stamp
@@ -120,23 +124,15 @@ def open_step_source(step: Step) -> Source | None:
     return open_source(step.parameters["SOURCE"], step.parameters["DATA_DIR"])
 
 
-def read_version_id(run_dir: Path, dataset: str) -> str:
-    try:
-        return current_version(run_dir, dataset).id
-    except InputError:
-        return ABSENT
+def read_version_id(run: RunFolder, dataset: str) -> str:
+    version = run.find(dataset)
+    return version.id if version else ABSENT
 
 
-def read_pointers(run_dir: Path, datasets: tuple[str, ...]) -> dict[str, str]:
+def read_pointers(run: RunFolder, datasets: tuple[str, ...]) -> dict[str, str]:
     """The name of each dataset's current version."""
-    return {dataset: read_pointer(run_dir, dataset) for dataset in datasets}
-
-
-def read_pointer(run_dir: Path, dataset: str) -> str:
-    try:
-        return current_version(run_dir, dataset).path.name
-    except InputError:
-        return ABSENT
+    versions = {dataset: run.find(dataset) for dataset in datasets}
+    return {dataset: version.path.name if version else ABSENT for dataset, version in versions.items()}
 
 
 def hash_notebook(path: Path) -> str:

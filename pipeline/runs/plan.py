@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 from papermill import inspect_notebook
 
+from pipeline.datasets.run_folder import RunFolder
 from pipeline.errors import ParameterError
 from pipeline.parameters import PARAMETERS, check_parameters, describe, suggest
 from pipeline.stages import STAGES, Stage
@@ -32,9 +33,9 @@ class Step:
 
 @dataclass(frozen=True)
 class Plan:
-    """A run, checked: its folder, its steps in order, and the values of the parameters of the run itself."""
+    """A run, checked: its run folder, its steps in order, and the values of the parameters of the run itself."""
 
-    run_dir: Path
+    run: RunFolder
     steps: tuple[Step, ...]
     parameters: Mapping[str, Any]  # all values, the notebooks' defaults included
     params_file: Path
@@ -69,8 +70,8 @@ def make_plan(
     if run_dir is not None:
         values["RUN_DIR"] = str(run_dir)
     check_parameters(**{name: value for name, value in values.items() if name in PARAMETERS})
-    folder = Path(values["RUN_DIR"]).resolve()
-    values["RUN_DIR"] = str(folder)
+    run = RunFolder(Path(values["RUN_DIR"]).resolve())
+    values["RUN_DIR"] = str(run)
     chosen = choose_stages(stages, first, last, only)
     steps = tuple(
         Step(
@@ -81,7 +82,7 @@ def make_plan(
         )
         for stage in chosen
     )
-    return Plan(folder, steps, values, params_file)
+    return Plan(run, steps, values, params_file)
 
 
 def read_declared(notebook: Path) -> dict[str, Any]:

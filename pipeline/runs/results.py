@@ -7,11 +7,14 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pipeline.datasets.store import write_atomically
+from pipeline.datasets.files import write_atomically
+from pipeline.datasets.run_folder import RunFolder
+from pipeline.datasets.store import TIME
+from pipeline.errors import InputError
 from pipeline.reports.facts import gather_facts, scrub_folder
 from pipeline.reports.report import write_report
 from pipeline.reports.verdicts import judge
-from pipeline.runs.fingerprint import read_state
+from pipeline.runs.fingerprint import STATE, read_state
 
 
 @dataclass
@@ -50,11 +53,11 @@ class RunResult:
         write_atomically(self.folder / "run.json", json.dumps(run, indent=1) + "\n")
         return run
 
-    def write_all(self, run_dir: Path) -> None:
+    def write_all(self, run: RunFolder) -> None:
         """Write run.json for machines and report.html for people, and take secrets out of all records of the run."""
         try:
             self.write()  # how it ended, whatever the datasets are like
-            write_report(self.write(gather_facts(run_dir)), find_previous(self.folder), self.folder)
+            write_report(self.write(gather_facts(run)), find_previous(self.folder), self.folder)
         finally:
             scrub_folder(self.folder)
 
@@ -69,16 +72,26 @@ def find_previous(folder: Path) -> dict | None:
     return None
 
 
-def clear_records(run_dir: Path) -> None:
-    """Remove what killed runs left half-written beside the datasets. Only for the holder of the run folder."""
-    for pattern in (".stages.json-*", "profiles/.*", "runs/*/.*", "runs/*/*.progress"):
-        for path in filter(Path.is_file, run_dir.glob(pattern)):  # Jupyter keeps folders of its own beside notebooks
+def clear_records(run: RunFolder) -> list[str]:
+    """Remove what killed runs left half-written beside the datasets, and the record of the stages if it is damaged.
+
+    Only for the holder of the run folder. Returns a sentence for what a person may wonder about.
+    """
+    for pattern in (f".{STATE}-*", "profiles/.*", "runs/*/.*", "runs/*/*.progress"):
+        for path in filter(Path.is_file, run.path.glob(pattern)):  # Jupyter keeps folders of its own beside notebooks
             path.unlink()
+    try:
+        read_state(run)
+    except InputError as error:
+        (run.path / STATE).unlink()
+        return [f"{str(error).split(': remove')[0]}: it is removed, and every stage runs again."]
+    return []
 
 
-def prune_runs(run_dir: Path, keep: int) -> None:
+def prune_runs(run: RunFolder, keep: int) -> None:
     """Remove the records of all but the `keep` newest runs, and never of one that made what is current."""
-    used = {stage.get("run") for stage in read_state(run_dir).values()}
-    for folder in sorted((run_dir / "runs").iterdir())[:-keep]:
+    used = {stage.get("run") for stage in read_state(run).values()}
+    folders = sorted(path for path in (run.path / "runs").iterdir() if TIME.fullmatch(path.name))
+    for folder in folders[:-keep]:
         if folder.name not in used:
             shutil.rmtree(folder)

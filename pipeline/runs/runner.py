@@ -11,8 +11,8 @@ from contextlib import ExitStack, contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pipeline.datasets.lock import hold_run
-from pipeline.datasets.store import clear_leftovers, prune_versions
+from pipeline.datasets.run_folder import RunFolder
+from pipeline.datasets.store import next_time
 from pipeline.environment import set_variables
 from pipeline.errors import PipelineError
 from pipeline.reports.drift import find_drift, prune_profiles, read_reference
@@ -47,27 +47,25 @@ def run_plan(plan: Plan, display: Display, fresh: bool = False) -> RunResult:
 
     Raises LockedError at once if another run holds the run folder.
     """
-    settings = {FOLDER_VARIABLE: str(plan.run_dir), "TQDM_DISABLE": "1"}
-    with hold_run(plan.run_dir), set_variables(settings), catch_signals():
+    settings = {FOLDER_VARIABLE: str(plan.run), "TQDM_DISABLE": "1"}
+    with plan.run.hold(), set_variables(settings), catch_signals():
         result = begin_run(plan)
         log_words(result.folder)
         clock = time.monotonic()
         try:
-            end_orphans(plan.run_dir)
-            clear_leftovers(plan.run_dir)
-            clear_records(plan.run_dir)
-            reference = read_reference(plan.run_dir)
+            prepare_folder(plan.run, display)
+            reference = read_reference(plan.run)
             run_steps(plan, result, display, fresh)
-            result.drift = find_drift(plan.run_dir, reference)
+            result.drift = find_drift(plan.run, reference)
             result.end(0)
         except (Interrupted, Exception) as error:
-            result.end(*describe_end(error, plan.run_dir))
+            result.end(*describe_end(error, plan.run.path))
             log(error, result)
         finally:
             ignore_signals()  # what ends the run must not be interrupted in turn
             end_children()
             with suppress(OSError):  # a kernel that was ended by force leaves drafts; else the next run clears them
-                clear_leftovers(plan.run_dir)
+                plan.run.clear_leftovers()
             result.seconds = round(time.monotonic() - clock, 2)
             finish_run(plan, result, display)
         return result
@@ -75,22 +73,31 @@ def run_plan(plan: Plan, display: Display, fresh: bool = False) -> RunResult:
 
 def begin_run(plan: Plan) -> RunResult:
     """Make the run's folder, with a run.json for whoever looks before the end, or after a kill."""
-    started = datetime.now(UTC)
-    folder = plan.run_dir / "runs" / started.strftime("%Y%m%dT%H%M%S%f")
-    folder.mkdir(parents=True)
+    home = plan.run.path / "runs"
+    home.mkdir(exist_ok=True)
+    folder = home / next_time(home)
+    folder.mkdir()
     stages = [StageResult(step.stage.name) for step in plan.steps]
-    result = RunResult(started.isoformat(timespec="seconds"), stages, dict(plan.parameters), folder=folder)
+    result = RunResult(datetime.now(UTC).isoformat(timespec="seconds"), stages, dict(plan.parameters), folder=folder)
     result.write()
     return result
+
+
+def prepare_folder(run: RunFolder, display: Display) -> None:
+    """Put a run folder in order: end what outlived a killed run, clear what it left, go back to whole versions."""
+    end_orphans(run.path)
+    for sentence in (*run.restore_pointers(), *clear_records(run)):
+        display.warn(sentence)
+    run.clear_leftovers()
 
 
 def finish_run(plan: Plan, result: RunResult, display: Display) -> None:
     """Write the records, and remove older runs and versions."""
     try:
-        result.write_all(plan.run_dir)
-        prune_versions(plan.run_dir, plan["KEEP"])
-        prune_profiles(plan.run_dir)
-        prune_runs(plan.run_dir, plan["KEEP"])
+        result.write_all(plan.run)
+        plan.run.prune_versions(plan["KEEP"])
+        prune_profiles(plan.run)
+        prune_runs(plan.run, plan["KEEP"])
     except Exception as error:  # a full disk, a damaged dataset: how the run ended still counts
         display.warn(f"the run's records could not be written: {type(error).__name__}: {error}")
         log(error, result)
@@ -105,30 +112,30 @@ def run_steps(plan: Plan, result: RunResult, display: Display, fresh: bool) -> N
     with ExitStack() as servers:
         for step, outcome in zip(plan.steps, result.stages, strict=True):
             try:
-                inputs, stamp = find_inputs(plan.run_dir, step, open_step_source(step))
+                inputs, stamp = find_inputs(plan.run, step, open_step_source(step))
             except PipelineError as error:
                 outcome.state, outcome.error = "failed", str(error)
                 raise
-            outcome.why = explain(plan.run_dir, step, inputs) or ("--fresh" if fresh else None)
+            outcome.why = explain(plan.run, step, inputs) or ("--fresh" if fresh else None)
             if outcome.why is None:
-                outcome.state, outcome.run = "cached", find_run(plan.run_dir, step)
-                note_stamp(plan.run_dir, step, stamp)
+                outcome.state, outcome.run = "cached", find_run(plan.run, step)
+                note_stamp(plan.run, step, stamp)
                 display.end_stage(outcome)
                 continue
             if step.needs_spark and "SPARK_REMOTE" not in os.environ:
                 servers.enter_context(share_spark(plan["SPARK_MASTER"], result.folder / "spark.log"))
             parts = list_parts(step, inputs)
             run_step(plan, step, outcome, result, display)
-            record_stage(plan.run_dir, step, inputs, parts, stamp, result.folder.name)
+            record_stage(plan.run, step, inputs, parts, stamp, result.folder.name)
 
 
 def explain_plan(plan: Plan, display: Display, fresh: bool) -> None:
     """Say of each stage whether it would run, and why. Changes nothing."""
-    display.say(f"run folder {plan.run_dir}")
+    display.say(f"run folder {plan.run}")
     upstream_runs = False
     for step in plan.steps:
-        inputs, _ = find_inputs(plan.run_dir, step, open_step_source(step))
-        why = explain(plan.run_dir, step, inputs) or ("--fresh" if fresh else None)
+        inputs, _ = find_inputs(plan.run, step, open_step_source(step))
+        why = explain(plan.run, step, inputs) or ("--fresh" if fresh else None)
         if why is None and upstream_runs:
             why = "if its input changes"
         upstream_runs = upstream_runs or why is not None
@@ -139,7 +146,7 @@ def explain_plan(plan: Plan, display: Display, fresh: bool) -> None:
 
 def serve(plan: Plan) -> int:
     """Serve the run's model in a process of its own until Ctrl-C or SIGTERM. Returns its exit code."""
-    command = [sys.executable, "-m", "serving", "--run-dir", str(plan.run_dir), "--tunnel", plan["TUNNEL"]]
+    command = [sys.executable, "-m", "serving", "--run-dir", str(plan.run), "--tunnel", plan["TUNNEL"]]
     with subprocess.Popen(command, cwd=ROOT) as server:
         signal.signal(signal.SIGTERM, lambda *_: server.terminate())
         try:

@@ -23,7 +23,7 @@ from pathlib import Path
 
 from pyspark.sql import SparkSession
 
-from pipeline.datasets.store import hash_code
+from pipeline.datasets.files import hash_code
 from pipeline.errors import ResourceError
 from pipeline.spark.java import find_java
 

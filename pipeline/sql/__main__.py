@@ -16,6 +16,7 @@ from pathlib import Path
 
 import duckdb
 
+from pipeline.datasets.run_folder import RunFolder
 from pipeline.errors import ParameterError, PipelineError
 from pipeline.sql.postgresql import load_postgresql
 from pipeline.sql.tables import METRICS, SQL_TYPES, find_published, literal, quote
@@ -24,19 +25,19 @@ DATABASE_FILE = "market.duckdb"
 OLDEST_DUCKDB = "v1.0.0"  # what has to be able to open the file
 
 
-def write_views(run_dir: Path) -> Path:
+def write_views(run: RunFolder) -> Path:
     """Write market.duckdb into the run folder: a view for each dataset that is there. Returns its path.
 
     The views know the run folder by its full path: when it has moved, write them again. Raises InputError if nothing
     has been published, PipelineError if DuckDB cannot write the file.
     """
-    published = find_published(run_dir)
-    path = run_dir / DATABASE_FILE
+    published = find_published(run)
+    path = run.path / DATABASE_FILE
     beside = path.with_name(f".{DATABASE_FILE}-{secrets.token_hex(6)}")
     try:
         with duckdb.connect(beside, config={"storage_compatibility_version": OLDEST_DUCKDB}) as database:
             for table in published:
-                home = (run_dir / table.dataset).resolve()
+                home = (run.path / table.dataset).resolve()
                 rows = select_metrics(home) if table.schema is METRICS else select_rows(home)
                 database.execute(f"CREATE VIEW {quote(table.name)} AS {rows}")
         beside.replace(path)
@@ -100,13 +101,14 @@ def main() -> int:
     help_url = "postgresql://USER@HOST/DATABASE; better in the environment: a command line is seen by everybody"
     parser.add_argument("--database-url", default=os.environ.get("DATABASE_URL"), metavar="URL", help=help_url)
     options = parser.parse_args()
+    run = RunFolder(options.run_dir)
     try:
         if not options.database_url:
-            print(write_views(options.run_dir))
+            print(write_views(run))
             return 0
         if not options.database_url.startswith(("postgresql://", "postgres://")):
             raise ParameterError("The database's URL must begin with postgresql://")
-        for name, rows in load_postgresql(options.run_dir, options.database_url).items():
+        for name, rows in load_postgresql(run, options.database_url).items():
             print(f"{name:<12}{rows:>14,} rows")
     except PipelineError as error:
         print(f"error: {error}", file=sys.stderr)

@@ -10,7 +10,6 @@ import time
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from itertools import chain
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
@@ -18,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from pipeline.datasets.run_folder import RunFolder
 from pipeline.datasets.store import Version
 from pipeline.errors import InputError, LockedError, ParameterError, PipelineError, ResourceError
 from pipeline.sql.tables import METRICS, SQL_TYPES, TABLES, Table, find_published, literal, quote
@@ -35,7 +35,7 @@ PASSWORD = re.compile(r"://[^:/@]*:([^/]*)@|[?&]password=([^&]*)")
 NOT_AVAILABLE = "55P03"  # PostgreSQL's code for a lock that was not to be had in time
 
 
-def load_postgresql(run_dir: Path, url: str) -> dict[str, int]:
+def load_postgresql(run: RunFolder, url: str) -> dict[str, int]:
     """Load every dataset that is there into PostgreSQL and exchange the old rows for the new ones. Returns the rows
     of each table.
 
@@ -44,7 +44,7 @@ def load_postgresql(run_dir: Path, url: str) -> dict[str, int]:
     Raises InputError if nothing has been published or the server cannot be reached; LockedError, the old rows being
     left, if another load is running or a reader does not let go of them; ParameterError if a name is taken.
     """
-    published = find_published(run_dir)
+    published = find_published(run)
     with open_postgresql(url) as connection, connection.cursor() as cursor:
         take_turn(cursor)
         target = find_target(cursor)

@@ -1,14 +1,12 @@
 """What SQL shows of a run folder: a table for each dataset, and the model's scores as one more."""
 
-from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 
 import pyarrow as pa
 
 from pipeline.datasets.contract import FEATURES, PRICES, QUARANTINE, SYMBOLS
-from pipeline.datasets.store import Version, current_version
-from pipeline.errors import InputError
+from pipeline.datasets.run_folder import RunFolder
+from pipeline.datasets.store import Version
 
 MEASURES = ("mae", "rmse", "r2", "wape", "rmsle", "skill", "fit_seconds")
 METRICS = pa.schema(
@@ -51,15 +49,12 @@ TABLES = (
 )
 
 
-def find_published(run_dir: Path) -> dict[Table, Version]:
+def find_published(run: RunFolder) -> dict[Table, Version]:
     """The current version behind each table, where there is one. Raises InputError if there is none at all."""
-    found = {}
-    for table in TABLES:
-        with suppress(InputError):
-            found[table] = current_version(run_dir, table.dataset)
-    if not found:
-        current_version(run_dir, TABLES[0].dataset)
-    return found
+    current = run.list_current()
+    if not current:
+        run.current(TABLES[0].dataset)
+    return {table: current[table.dataset] for table in TABLES if table.dataset in current}
 
 
 def quote(name: str) -> str:

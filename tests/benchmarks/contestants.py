@@ -204,7 +204,7 @@ def run_project(corpus: Path, work: Path) -> dict:
     from pyspark.sql import functions as F
 
     from pipeline.datasets.contract import FEATURES
-    from pipeline.datasets.store import open_draft
+    from pipeline.datasets.run_folder import RunFolder
     from pipeline.features.write import write_features
     from pipeline.ingest.prices import publish_ingested, write_prices
     from pipeline.ingest.source import open_source
@@ -216,11 +216,11 @@ def run_project(corpus: Path, work: Path) -> dict:
         spark = open_spark("local[*]")
         clock = Clock()
         source = open_source("folder", str(corpus))
-        prices, symbols, quarantine = (open_draft(work, name) for name in ("prices", "symbols", "quarantine"))
+        prices, symbols, quarantine = (RunFolder(work).open_draft(name) for name in ("prices", "symbols", "quarantine"))
         ingested = write_prices(spark, source, prices, quarantine)
         versions = publish_ingested(ingested, prices, symbols, quarantine, {})
         found = {"ingest": clock.lap(), "rows": versions["prices"].rows}
-        draft = open_draft(work, "features")
+        draft = RunFolder(work).open_draft("features")
         parts = write_features(spark, versions["prices"], draft, WINDOW, "rows")
         features = draft.publish(parts, schema=FEATURES, parameters={}, inputs={"prices": versions["prices"].id})
         found["features"] = clock.lap()

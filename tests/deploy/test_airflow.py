@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.datasets.store import current_version
+from pipeline.datasets.run_folder import RunFolder
 from pipeline.stages import STAGES
 
 pytestmark = pytest.mark.slow
@@ -47,7 +47,7 @@ def test_the_dag_runs_the_demo_to_the_end(airflow, tmp_path):
     assert json.loads(listed.splitlines()[-1]) == []  # warnings come before it
     run_dir = tmp_path / "run"
     airflow("python", "-c", TRIGGER, json.dumps({"RUN_DIR": str(run_dir), "TUNNEL": "none"}))
-    assert current_version(run_dir, "features").rows == 22_216
+    assert RunFolder(run_dir).current("features").rows == 22_216
     executed = {path.name for path in run_dir.glob("airflow/*/*.ipynb")}
     assert executed == {stage.notebook for stage in STAGES}
 

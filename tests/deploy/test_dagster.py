@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from pipeline.datasets.store import current_version
+from pipeline.datasets.run_folder import RunFolder
 from pipeline.stages import STAGES
 
 pytestmark = pytest.mark.slow
@@ -49,7 +49,7 @@ def test_the_graph_is_that_of_the_datasets(dagster):
 
 def test_the_demo_is_materialized_to_the_end(dagster, tmp_path):
     dagster("dagster", "asset", "materialize", "-f", DEFINITIONS, "-d", ROOT, "--select", "*")
-    assert current_version(tmp_path / "run", "features").rows == 22_216
-    assert current_version(tmp_path / "run", "model").manifest["inputs"]
+    assert RunFolder(tmp_path / "run").current("features").rows == 22_216
+    assert RunFolder(tmp_path / "run").current("model").manifest["inputs"]
     executed = {path.stem for path in (tmp_path / "run" / "dagster").glob("*.ipynb")}
     assert executed == {next(iter(stage.writes), stage.name) for stage in STAGES}

@@ -28,16 +28,16 @@ from pipeline.datasets.contract import FEATURES
 from pipeline.features.write import write_features
 from pipeline.ingest.source import open_source
 from pipeline.spark.session import open_spark
-from pipeline.datasets.store import open_draft
+from pipeline.datasets.run_folder import RunFolder
 
 if __name__ == "__main__":
     master, data, run = sys.argv[1:]
     ingest.plan_parts.__defaults__ = (3 * 2**20,)
     spark = open_spark(master)
-    drafts = [open_draft(run, name) for name in ("prices", "symbols", "quarantine")]
+    drafts = [RunFolder(run).open_draft(name) for name in ("prices", "symbols", "quarantine")]
     ingested = ingest.write_prices(spark, open_source("folder", data), drafts[0], drafts[2])
     prices = ingest.publish_ingested(ingested, *drafts, {})["prices"]
-    draft = open_draft(run, "features")
+    draft = RunFolder(run).open_draft("features")
     parts = write_features(spark, prices, draft, 30, "rows")
     draft.publish(parts, schema=FEATURES, parameters={}, inputs={"prices": prices.id})
     spark.stop()

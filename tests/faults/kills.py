@@ -21,9 +21,8 @@ from pathlib import Path
 import psutil
 import pyarrow as pa
 
-from pipeline.datasets.lock import hold_run
 from pipeline.datasets.parts import keep_attempts, write_attempt
-from pipeline.datasets.store import clear_leftovers, current_version, open_draft, prune_versions
+from pipeline.datasets.run_folder import RunFolder
 from pipeline.ingest.source import METADATA, SAMPLE
 from pipeline.runs.processes import FOLDER_VARIABLE
 
@@ -37,7 +36,7 @@ FAST = ("-p", "MODELS", "naive,grid", "-p", "NEXT_DAY", "false")  # what is kill
 
 def publish(run_dir: Path, length: int) -> None:
     """Publish a version of two parts."""
-    draft = open_draft(run_dir, "prices")
+    draft = RunFolder(run_dir).open_draft("prices")
     tables = [pa.table({"n": range(start, start + length)}, schema=SCHEMA) for start in (0, length)]
     parts = keep_attempts(draft.path, [write_attempt(table, draft.path) for table in tables])
     draft.publish(parts, schema=SCHEMA, parameters={}, inputs={})
@@ -57,7 +56,7 @@ def read_forever(run_dir: Path, reading, failures) -> None:
     while True:
         try:
             with reading:
-                version = current_version(run_dir, "prices")
+                version = RunFolder(run_dir).current("prices")
                 for file in version.manifest["files"]:
                     assert hash_file(version.path / file["name"]) == file["sha256"], version.path
         except Exception as error:
@@ -86,12 +85,13 @@ def kill_publishers(count: int, seed: int, home: Path) -> Counter:
             victim.kill()
             victim.join()
             where = f"seed {seed}, kill {number + 1}"
-            with hold_run(run_dir):
-                left = clear_leftovers(run_dir)
+            with RunFolder(run_dir).hold():
+                RunFolder(run_dir).restore_pointers()
+                left = RunFolder(run_dir).clear_leftovers()
                 found.update({describe_leftover(path) for path in left} or {"nothing"})
                 for _ in range(2):
                     with reading:
-                        prune_versions(run_dir, KEEP)
+                        RunFolder(run_dir).prune_versions(KEEP)
                     assert not list_strays(run_dir), f"{where}: {list_strays(run_dir)}"
                     publish(run_dir, 1000)
             assert hash_current(run_dir, ("prices",)) == hash_current(undisturbed, ("prices",)), where
@@ -137,7 +137,7 @@ def kill_runs(count: int, seed: int, home: Path) -> None:
         assert not list_survivors(run_dir), where
         assert hash_run(run_dir) == expected, where
         assert not list_strays(run_dir), f"{where}: {list_strays(run_dir)}"
-        with hold_run(run_dir):  # no lock is left
+        with RunFolder(run_dir).hold():  # no lock is left
             pass
         shutil.rmtree(run_dir)
         print(f"as expected: {where}", flush=True)
@@ -169,11 +169,11 @@ def run(run_dir: Path, corpus: Path, *arguments: str) -> subprocess.Popen:
 def hash_run(run_dir: Path) -> dict[str, str]:
     """Checksums of every file of the current datasets, and of the model's answers; its metrics hold times."""
     found = hash_current(run_dir, ("prices", "symbols", "quarantine", "features"))
-    return found | {"model.json": hash_file(current_version(run_dir, "model").path / "model.json")}
+    return found | {"model.json": hash_file(RunFolder(run_dir).current("model").path / "model.json")}
 
 
 def hash_current(run_dir: Path, datasets: tuple[str, ...]) -> dict[str, str]:
-    folders = [current_version(run_dir, dataset).path for dataset in datasets]
+    folders = [RunFolder(run_dir).current(dataset).path for dataset in datasets]
     return {f"{one.parent.name}/{path.name}": hash_file(path) for one in folders for path in sorted(one.iterdir())}
 
 

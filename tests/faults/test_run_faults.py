@@ -273,8 +273,8 @@ def test_a_bad_cell_ends_the_run(tmp_path, cell, code, words):
 
 
 def test_a_kernel_that_dies_leaves_no_draft(tmp_path):
-    draft = f"import os, sys\nsys.path.insert(0, {str(ROOT)!r})\nfrom pipeline.datasets.store import open_draft\n"
-    draft += "draft = open_draft(RUN_DIR, 'prices')\n(draft.path / 'part').touch()\nprint(draft.path)\n"
+    draft = f"import os, sys\nsys.path.insert(0, {str(ROOT)!r})\nfrom pipeline.datasets.run_folder import RunFolder\n"
+    draft += "draft = RunFolder(RUN_DIR).open_draft('prices')\n(draft.path / 'part').touch()\nprint(draft.path)\n"
     assert run_small(tmp_path, draft, "os._exit(0)")["exit_code"] == 7
     (executed,) = tmp_path.glob("run/runs/*/01_small.ipynb")
     assert ".draft-" in executed.read_text()

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipeline.datasets.contract import PRICES, flagged
-from pipeline.datasets.store import current_version, open_draft
+from pipeline.datasets.run_folder import RunFolder
 from pipeline.errors import InputError, QualityError
 from pipeline.features.write import write_features
 from pipeline.ingest import prices as ingest
@@ -35,14 +35,14 @@ def make_delivery(folder: Path, files: dict[str, bytes], names: dict[str, str] |
 
 
 def deliver(spark, run_dir: Path, source) -> ingest.Ingested:
-    prices, symbols, quarantine = (open_draft(run_dir, name) for name in ("prices", "symbols", "quarantine"))
+    prices, symbols, quarantine = (RunFolder(run_dir).open_draft(name) for name in ("prices", "symbols", "quarantine"))
     ingested = write_prices(spark, source, prices, quarantine)
     publish_ingested(ingested, prices, symbols, quarantine, {})
     return ingested
 
 
 def read(run_dir: Path, dataset: str) -> pd.DataFrame:
-    tables = [pq.read_table(path) for path in current_version(run_dir, dataset).files]
+    tables = [pq.read_table(path) for path in RunFolder(run_dir).current(dataset).files]
     return pd.concat([table.to_pandas(strings_to_categorical=False) for table in tables], ignore_index=True)
 
 
@@ -86,7 +86,7 @@ def test_symbols_and_names_come_through_exactly(spark, tmp_path):
     assert {symbol: name for symbol, name in found.items() if isinstance(name, str)} == names
     symbols = read(tmp_path / "run", "symbols").set_index("Symbol")
     assert symbols["kind"].to_dict() == dict.fromkeys(odd, "stock") | {"PRN": "etf"}
-    seen = current_version(tmp_path / "run", "prices").read(spark)  # and Spark sees the same
+    seen = RunFolder(tmp_path / "run").current("prices").read(spark)  # and Spark sees the same
     assert {row["Symbol"] for row in seen.select("Symbol").collect()} == set(found)
 
 
@@ -130,7 +130,7 @@ def test_delivery_without_one_good_row(spark, tmp_path):
     folder = make_delivery(tmp_path / "in", {"stocks/A.csv": b"", "etfs/B.csv": b"rubbish\n"})
     ingested = deliver(spark, tmp_path / "run", open_source("folder", str(folder)))
     assert ingested.refused_share == 1
-    assert current_version(tmp_path / "run", "prices").rows == 0
+    assert RunFolder(tmp_path / "run").current("prices").rows == 0
 
 
 def test_suspicious_rows_are_published_and_counted(spark, tmp_path):
@@ -140,9 +140,9 @@ def test_suspicious_rows_are_published_and_counted(spark, tmp_path):
     ingested = deliver(spark, tmp_path / "run", open_source("folder", str(tmp_path / "in")))
     rows = read(tmp_path / "run", "prices")
     assert len(rows) == 4 and int(flagged(rows).sum()) == 3 == ingested.ledger["flagged"].sum()
-    seen = current_version(tmp_path / "run", "prices").read(spark)
+    seen = RunFolder(tmp_path / "run").current("prices").read(spark)
     assert seen.where(flagged(seen)).count() == 3  # the same rule in Spark
-    flags = current_version(tmp_path / "run", "prices").manifest["flags"]
+    flags = RunFolder(tmp_path / "run").current("prices").manifest["flags"]
     assert flags == {"adj_close_not_positive": 1, "adj_close_absurd": 0, "high_below_low": 1, "open_zero": 1}
 
 
@@ -169,11 +169,11 @@ def test_same_bytes_from_folder_and_zip_in_any_time_zone(spark, tmp_path, monkey
         source = open_source(kind, data_dir)
         ingested = deliver(spark, run_dir, source)
         assert ingested.source_fingerprint == source.content_fingerprint
-        prices = current_version(run_dir, "prices")
-        draft = open_draft(run_dir, "features")
+        prices = RunFolder(run_dir).current("prices")
+        draft = RunFolder(run_dir).open_draft("features")
         parts = write_features(spark, prices, draft, 30, "rows")
         features = draft.publish(parts, parameters={}, inputs={"prices": prices.id})
-        results.append([list_files(prices), list_files(features), list_files(current_version(run_dir, "symbols"))])
+        results.append([list_files(prices), list_files(features), list_files(RunFolder(run_dir).current("symbols"))])
     spark.conf.set("spark.sql.session.timeZone", "UTC")
     assert len(results[0][0]) > 3  # several parts
     assert results[0] == results[1] == results[2]
@@ -192,7 +192,7 @@ def test_parts_are_whole_files_in_order_and_balanced():
 
 def test_row_lost_on_the_way_stops_everything(spark, tmp_path):
     source = open_source("sample")
-    prices, quarantine = open_draft(tmp_path, "prices"), open_draft(tmp_path, "quarantine")
+    prices, quarantine = RunFolder(tmp_path).open_draft("prices"), RunFolder(tmp_path).open_draft("quarantine")
     real = ingest.count_rows
 
     def lose_one(market):
@@ -240,7 +240,7 @@ def test_second_attempt_of_every_task_leaves_the_same_bytes(spark, tmp_path, mon
     deliver(spark, tmp_path / "stormy", source)
     assert len(list((tmp_path / "marker").iterdir())) > 1
     for dataset in ("prices", "symbols", "quarantine"):
-        calm, stormy = (current_version(tmp_path / name, dataset) for name in ("calm", "stormy"))
+        calm, stormy = (RunFolder(tmp_path / name).current(dataset) for name in ("calm", "stormy"))
         assert list_files(calm) == list_files(stormy)
         assert {path.name for path in stormy.path.parent.iterdir()} == {"CURRENT", stormy.path.name}
 
@@ -248,7 +248,7 @@ def test_second_attempt_of_every_task_leaves_the_same_bytes(spark, tmp_path, mon
 def test_task_that_always_fails_leaves_the_old_version(spark, tmp_path, monkeypatch):
     source = open_source("sample")
     deliver(spark, tmp_path, source)
-    old = current_version(tmp_path, "prices")
+    old = RunFolder(tmp_path).current("prices")
 
     def run_part(*_):
         raise OSError("the disk hiccuped")
@@ -256,14 +256,14 @@ def test_task_that_always_fails_leaves_the_old_version(spark, tmp_path, monkeypa
     monkeypatch.setattr(ingest, "run_part", run_part)
     with pytest.raises(Exception, match="hiccuped"):
         deliver(spark, tmp_path, source)
-    assert current_version(tmp_path, "prices").path == old.path
+    assert RunFolder(tmp_path).current("prices").path == old.path
 
 
 def test_short_symbol_has_null_features(spark, tmp_path):
     make_delivery(tmp_path / "in", {"stocks/A.csv": ROW, "stocks/B.csv": b"", "etfs/C.csv": ROW})
     deliver(spark, tmp_path, open_source("folder", str(tmp_path / "in")))
-    draft = open_draft(tmp_path, "features")
-    parts = write_features(spark, current_version(tmp_path, "prices"), draft, 30, "rows")
+    draft = RunFolder(tmp_path).open_draft("features")
+    parts = write_features(spark, RunFolder(tmp_path).current("prices"), draft, 30, "rows")
     draft.publish(parts, parameters={}, inputs={})
     rows = read(tmp_path, "features")
     assert list(rows["Symbol"]) == ["A", "C"]
@@ -274,7 +274,7 @@ def test_real_files_balance(spark, tmp_path, market_sample):
     ingested = deliver(spark, tmp_path, open_source("folder", str(market_sample)))
     ledger = ingested.ledger.set_index("Symbol")
     assert ledger["data_rows"].sum() == 2_339_171 - 652
-    rows = pq.read_table(current_version(tmp_path, "prices").files, schema=PRICES)
+    rows = pq.read_table(RunFolder(tmp_path).current("prices").files, schema=PRICES)
     assert rows.num_rows == ledger["rows"].sum() == 2_339_171 - 652 - ledger["refused"].sum()
     assert ledger.loc["AAPL", "max_volume"] == 7_421_640_800
     quarantine = read(tmp_path, "quarantine").set_index("file")
@@ -290,6 +290,6 @@ def test_damaged_member_of_a_zip_is_named(spark, tmp_path):
     damaged = bytearray(archive.read_bytes())
     damaged[damaged.find(b"2012-06-01")] ^= 1
     archive.write_bytes(damaged)
-    drafts = [open_draft(tmp_path / "run", name) for name in ("prices", "quarantine")]
+    drafts = [RunFolder(tmp_path / "run").open_draft(name) for name in ("prices", "quarantine")]
     with pytest.raises(InputError, match=r"stocks/FB\.csv .* again"):
         write_prices(spark, open_source("folder", str(archive)), *drafts)

@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.datasets.store import current_version, open_draft
+from pipeline.datasets.run_folder import RunFolder
 from pipeline.ingest.source import open_source
 from pipeline.reports.facts import gather_facts
 from pipeline.reports.report import write_report
@@ -73,7 +73,7 @@ print(os.environ["NGROK_AUTHTOKEN"])
 
 def test_a_damaged_dataset_costs_the_report_and_nothing_else(tmp_path):
     for dataset in ("prices", "symbols", "quarantine"):
-        draft = open_draft(tmp_path / "run", dataset)
+        draft = RunFolder(tmp_path / "run").open_draft(dataset)
         (draft.path / "part-00000.parquet").touch()  # as after the loss of power
         draft.publish(parameters={}, inputs={})
     tell = "import os\nprint(os.environ['NGROK_AUTHTOKEN'])"
@@ -86,7 +86,7 @@ def test_the_ledger_is_told(spark, tmp_path):
     bad = ROW + b"2020-01-03,,,,,,\n" + b"2020-01-06,0,10.5,9.9,10.1,10.1,1000\n"
     source = make_delivery(tmp_path / "in", {"stocks/A.csv": bad, "stocks/B.csv": ROW}, {"A": "Known"})
     deliver(spark, tmp_path / "run", open_source("folder", str(source)))
-    run = RUN | gather_facts(tmp_path / "run") | {"parameters": {"MAX_QUARANTINE_SHARE": 0.05}}
+    run = RUN | gather_facts(RunFolder(tmp_path / "run")) | {"parameters": {"MAX_QUARANTINE_SHARE": 0.05}}
     run["verdicts"] = judge(run)
     assert {verdict["what"]: verdict["kept"] for verdict in run["verdicts"]} == {
         "The ledger balances: 4 rows read, 3 published and 1 refused.": True,
@@ -99,11 +99,11 @@ def test_the_ledger_is_told(spark, tmp_path):
 
 def test_a_lost_row_is_told_in_numbers_that_do_not_balance(spark, tmp_path):
     deliver(spark, tmp_path, open_source("folder", str(make_delivery(tmp_path / "in", {"stocks/A.csv": ROW}))))
-    (part,) = current_version(tmp_path, "symbols").files
+    (part,) = RunFolder(tmp_path).current("symbols").files
     symbols = pq.read_table(part)
     place, field = symbols.schema.get_field_index("data_rows"), symbols.schema.field("data_rows")
     pq.write_table(symbols.set_column(place, field, pa.array([2], field.type)), part)
-    (verdict,) = judge(RUN | {"ledger": gather_facts(tmp_path)["ledger"]})
+    (verdict,) = judge(RUN | {"ledger": gather_facts(RunFolder(tmp_path))["ledger"]})
     told = "The ledger does not balance: 2 rows read, 1 published and 0 refused."
     assert verdict == {"what": told, "kept": False}
 
@@ -145,8 +145,11 @@ def test_half_a_notebook_does_not_cost_the_report(tmp_path):
 
 
 def test_records_of_what_is_current_are_kept(tmp_path):
-    for number in range(6):
-        (tmp_path / "runs" / f"run-{number}").mkdir(parents=True)
-    (tmp_path / "stages.json").write_text(json.dumps({"ingest": {"run": "run-1"}}))
-    prune_runs(tmp_path, keep=2)
-    assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == ["run-1", "run-4", "run-5"]
+    names = [f"20260101T00000000000{number}" for number in range(6)]
+    for name in (*names, "notes of mine"):
+        (tmp_path / "runs" / name).mkdir(parents=True)
+    stage = {"inputs": {}, "parts": {}, "outputs": {}, "source_stamp": None, "run": names[1]}
+    (tmp_path / "stages.json").write_text(json.dumps({"ingest": stage}))
+    prune_runs(RunFolder(tmp_path), keep=2)
+    left = sorted(path.name for path in (tmp_path / "runs").iterdir())
+    assert left == [names[1], names[4], names[5], "notes of mine"]

@@ -7,7 +7,7 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
-from pipeline.datasets.store import open_draft
+from pipeline.datasets.run_folder import RunFolder
 from pipeline.runs.fingerprint import explain, list_parts, record_stage
 from pipeline.runs.plan import Step
 from pipeline.stages import Stage
@@ -27,20 +27,20 @@ def write_notebook(path: Path, code: str) -> None:
 
 
 def publish(run_dir: Path) -> Path:
-    return open_draft(run_dir, "features").publish(parameters={}, inputs=INPUTS).path
+    return RunFolder(run_dir).open_draft("features").publish(parameters={}, inputs=INPUTS).path
 
 
 def test_what_was_saved_while_the_stage_ran_is_run(step, tmp_path):
     parts = list_parts(step, INPUTS)
     publish(tmp_path)
     write_notebook(step.notebook, "window = 20")
-    record_stage(tmp_path, step, INPUTS, parts, stamp=None, run="")
-    assert explain(tmp_path, step, INPUTS) == "changed: notebook"
+    record_stage(RunFolder(tmp_path), step, INPUTS, parts, stamp=None, by="")
+    assert explain(RunFolder(tmp_path), step, INPUTS) == "changed: notebook"
 
 
 def test_output_that_is_gone_is_made_again(step, tmp_path):
     version = publish(tmp_path)
-    record_stage(tmp_path, step, INPUTS, list_parts(step, INPUTS), stamp=None, run="")
-    assert explain(tmp_path, step, INPUTS) is None
+    record_stage(RunFolder(tmp_path), step, INPUTS, list_parts(step, INPUTS), stamp=None, by="")
+    assert explain(RunFolder(tmp_path), step, INPUTS) is None
     shutil.rmtree(version)
-    assert explain(tmp_path, step, INPUTS) == "its output is gone"
+    assert explain(RunFolder(tmp_path), step, INPUTS) == "its output is gone"

@@ -13,8 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from pipeline.datasets.lock import hold_run
-from pipeline.datasets.store import current_version
+from pipeline.datasets.run_folder import RunFolder
 from serving.bundle import load_bundle
 
 ROOT = Path(__file__).parents[2]
@@ -60,20 +59,20 @@ def demo(tmp_path_factory) -> Path:
 
 def test_the_demo_runs_to_a_prediction(demo):
     assert set(list_states(demo).values()) == {"done"}
-    assert current_version(demo, "features").rows == 22_216
+    assert RunFolder(demo).current("features").rows == 22_216
     assert load_bundle(demo).model.answer(12345, 25).volume > 0
     executed = {path.name for path in demo.glob("runs/*/*.ipynb")}
     assert executed == {"01_ingest.ipynb", "02_features.ipynb", "03_train.ipynb", "04_serve.ipynb"}
 
 
 def test_a_second_run_runs_nothing_but_serve(demo):
-    before = current_version(demo, "model").path
+    before = RunFolder(demo).current("model").path
     done = run_all("--run-dir", demo)
     assert done.returncode == 0, done.stderr
     assert "drift: none" in done.stdout
     assert "report.html" in done.stdout.splitlines()[-1]
     assert list_states(demo) == {"ingest": "cached", "features": "cached", "train": "cached", "serve": "done"}
-    assert current_version(demo, "model").path == before
+    assert RunFolder(demo).current("model").path == before
 
 
 def test_a_dry_run_says_what_would_run_and_writes_nothing(demo, tmp_path):
@@ -173,7 +172,7 @@ def test_features_are_the_same_bytes_anywhere(tmp_path):
         arguments = ("--to", "features", "-p", "SPARK_MASTER", master, "-p", "SOURCE", "folder", "-p", "DATA_DIR", data)
         done = run_all("--run-dir", tmp_path / place, *arguments, **environment)
         assert done.returncode == 0, f"{place}: {done.stderr}"
-        files = current_version(tmp_path / place, "features").files
+        files = RunFolder(tmp_path / place).current("features").files
         found.add(hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest())
         shutil.rmtree(tmp_path / place)
     assert len(found) == 1
@@ -186,19 +185,19 @@ def test_a_bad_delivery_leaves_the_old_version(tmp_path, ready_spark):
     shutil.copy(SAMPLE / "stocks" / "FB.csv", data / "stocks")
     arguments = ("--run-dir", run_dir, "--only", "ingest", "-p", "SOURCE", "folder", "-p", "DATA_DIR", data)
     assert run_all(*arguments, **ready_spark).returncode == 0
-    before = {name: current_version(run_dir, name).path for name in ("prices", "symbols", "quarantine")}
+    before = {name: RunFolder(run_dir).current(name).path for name in ("prices", "symbols", "quarantine")}
     with (data / "stocks" / "FB.csv").open("a") as file:
         file.write("2013-03-04,,,,,,\n" * 50)
     done = run_all(*arguments, **ready_spark)
     assert done.returncode == 4
     assert "MAX_QUARANTINE_SHARE" in done.stderr
-    assert {name: current_version(run_dir, name).path for name in before} == before
+    assert {name: RunFolder(run_dir).current(name).path for name in before} == before
     assert list_states(run_dir) == {"ingest": "failed"}
     assert not list(run_dir.glob("*/.*")), "a draft was left"
 
 
 def test_a_second_run_on_the_same_folder_is_refused(tmp_path):
-    with hold_run(tmp_path):
+    with RunFolder(tmp_path).hold():
         done = run_all("--run-dir", tmp_path, "--to", "ingest")
     assert done.returncode == 6
     assert "--run-dir" in done.stderr
@@ -232,4 +231,18 @@ def wait_for_kernel(pid: int) -> list[psutil.Process]:
 def test_the_market_sample_is_accounted_for_to_the_row(tmp_path, market_sample):
     done = run_all("--run-dir", tmp_path, "--to", "features", "-p", "SOURCE", "folder", "-p", "DATA_DIR", market_sample)
     assert done.returncode == 0, done.stderr
-    assert current_version(tmp_path, "prices").rows + current_version(tmp_path, "quarantine").rows == 2_339_171 - 652
+    run = RunFolder(tmp_path)
+    assert run.current("prices").rows + run.current("quarantine").rows == 2_339_171 - 652
+
+
+@pytest.mark.parametrize("place", ["prices/CURRENT", "prices/*/manifest.json", "stages.json"])
+def test_a_damaged_run_folder_is_one_line_to_who_looks_and_mended_by_who_runs(demo, tmp_path, ready_spark, place):
+    shutil.copytree(demo, tmp_path / "run", ignore=shutil.ignore_patterns("runs"))
+    (path,) = (tmp_path / "run").glob(place)
+    path.write_bytes(b"[]")
+    looked = run_all("--run-dir", tmp_path / "run", "--dry-run")
+    assert looked.returncode == 3
+    assert path.name in looked.stderr and looked.stderr.count("\n") == 1
+    ran = run_all("--run-dir", tmp_path / "run", "--to", "ingest", "--quiet", **ready_spark)
+    assert ran.returncode == 0, ran.stderr
+    assert run_all("--run-dir", tmp_path / "run", "--dry-run", "--to", "ingest").returncode == 0

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from pipeline.datasets.contract import FEATURES, PRICES, QUARANTINE, SYMBOLS
 from pipeline.datasets.parts import keep_attempts, write_attempt
-from pipeline.datasets.store import open_draft
+from pipeline.datasets.run_folder import RunFolder
 
 ROOT = Path(__file__).parents[2]
 ODD = ["^GSPC", "BRK-A", "CARR#", "a b", "[1]", "100%", "O'Neil", 'say "so"', "back\\slash", "日本", "tab\tline\n"]
@@ -51,13 +51,13 @@ def publish_market(run_dir: Path, days: int = 40, model: bool = True) -> None:
     refused = [{"file": "a.csv", "line": None, "text": text, "reason": "blank", "rows": 1} for text in (*ODD, "a\0b")]
     publish(run_dir, "quarantine", QUARANTINE, refused)
     if model:
-        draft = open_draft(run_dir, "model")
+        draft = RunFolder(run_dir).open_draft("model")
         (draft.path / "metrics.json").write_text(json.dumps(METRICS))
         draft.publish(parameters={}, inputs={})
 
 
 def publish(run_dir: Path, dataset: str, schema: pa.Schema, *parts: list[dict]) -> None:
-    draft = open_draft(run_dir, dataset)
+    draft = RunFolder(run_dir).open_draft(dataset)
     attempts = [write_attempt(pa.Table.from_pylist(part, schema=schema), draft.path) for part in parts]
     draft.publish(keep_attempts(draft.path, attempts), schema=schema, parameters={}, inputs={})
 

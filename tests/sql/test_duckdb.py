@@ -6,7 +6,7 @@ import duckdb
 import pytest
 from small_market import ODD, ask_file, publish_market, sql
 
-from pipeline.datasets.store import current_version, open_draft
+from pipeline.datasets.run_folder import RunFolder
 from pipeline.sql.__main__ import write_views
 
 
@@ -14,7 +14,7 @@ def test_views_hold_what_the_parts_hold(market):
     done = sql("--run-dir", market)
     assert (done.returncode, done.stdout.strip()) == (0, str(market / "market.duckdb"))
     for dataset in ("prices", "features", "symbols", "quarantine"):
-        files = [str(file) for file in current_version(market, dataset).files]
+        files = [str(file) for file in RunFolder(market).current(dataset).files]
         shown, written = ask_file(market, f"FROM {dataset}"), duckdb.read_parquet(files).fetchall()
         assert sorted(shown, key=repr) == sorted(written, key=repr)
     kinds = dict(row[:2] for row in ask_file(market, "DESCRIBE features"))
@@ -22,7 +22,7 @@ def test_views_hold_what_the_parts_hold(market):
 
 
 def test_metrics_are_a_row_a_model(market):
-    write_views(market)
+    write_views(RunFolder(market))
     rows = ask_file(market, "SELECT kind, model, champion, mae, fit_seconds, train_rows FROM metrics ORDER BY ALL")
     assert rows == [
         ("next_day", "naive", True, 1.5, None, None),
@@ -33,10 +33,10 @@ def test_metrics_are_a_row_a_model(market):
 
 def test_views_follow_the_pointer_without_being_made_again(tmp_path):
     publish_market(tmp_path, days=40)
-    write_views(tmp_path)
+    write_views(RunFolder(tmp_path))
     first = (tmp_path / "prices" / "CURRENT").read_text()
     publish_market(tmp_path, days=50)
-    draft = open_draft(tmp_path, "prices")  # a run is at work
+    draft = RunFolder(tmp_path).open_draft("prices")  # a run is at work
     (draft.path / "part-00000.parquet").write_bytes(b"half a part")
     assert ask_file(tmp_path, "SELECT count(*) FROM prices") == [(50 * len(ODD),)]
     (tmp_path / "prices" / "CURRENT").write_text(first)  # somebody goes back
@@ -47,7 +47,7 @@ def test_views_open_no_part_of_other_versions(tmp_path):
     for days in (30, 40, 50):
         publish_market(tmp_path, days)
     old = sorted((tmp_path / "prices").glob("*/part-00001.parquet"))[:-1]
-    write_views(tmp_path)
+    write_views(RunFolder(tmp_path))
     for path in old:
         path.write_bytes(b"PAR1 damaged PAR1")
     assert ask_file(tmp_path, "SELECT count(DISTINCT Symbol), sum(Volume) > 0 FROM prices") == [(len(ODD), True)]
@@ -56,28 +56,28 @@ def test_views_open_no_part_of_other_versions(tmp_path):
 @pytest.mark.parametrize("name", ["[1] 100%", "it's {x}", "a*b"])
 def test_run_folder_may_have_any_name(tmp_path, name):
     publish_market(tmp_path / name, model=False)
-    write_views(tmp_path / name)
+    write_views(RunFolder(tmp_path / name))
     assert ask_file(tmp_path / name, "SELECT count(*) FROM symbols") == [(len(ODD),)]
 
 
 def test_folder_that_moved_is_written_again(tmp_path):
     publish_market(tmp_path / "old")
-    write_views(tmp_path / "old")
+    write_views(RunFolder(tmp_path / "old"))
     (tmp_path / "old").rename(tmp_path / "new")
-    write_views(tmp_path / "new")
+    write_views(RunFolder(tmp_path / "new"))
     assert ask_file(tmp_path / "new", "SELECT count(*) FROM symbols") == [(len(ODD),)]
 
 
 def test_file_is_exchanged_while_somebody_has_it_open(market):
-    write_views(market)
+    write_views(RunFolder(market))
     with duckdb.connect(market / "market.duckdb") as database:
-        write_views(market)
+        write_views(RunFolder(market))
         assert database.execute("SELECT count(*) FROM symbols").fetchall() == [(len(ODD),)]
 
 
 def test_a_run_without_a_model_has_no_metrics(tmp_path):
     publish_market(tmp_path, model=False)
-    write_views(tmp_path)
+    write_views(RunFolder(tmp_path))
     assert {name for (name,) in ask_file(tmp_path, "SHOW TABLES")} == {"prices", "features", "symbols", "quarantine"}
 
 

@@ -14,6 +14,7 @@ import adbc_driver_postgresql.dbapi as postgresql
 import pytest
 from small_market import ODD, ROOT, ask_file, publish_market, sql
 
+from pipeline.datasets.run_folder import RunFolder
 from pipeline.errors import LockedError
 from pipeline.sql.__main__ import write_views
 from pipeline.sql.postgresql import load_postgresql
@@ -77,7 +78,7 @@ def test_tables_hold_what_the_file_shows(market, url):
     done = sql("--run-dir", market, DATABASE_URL=url)
     assert done.returncode == 0, done.stderr
     assert done.stdout.split()[:3] == ["prices", f"{40 * len(ODD)}", "rows"]
-    write_views(market)
+    write_views(RunFolder(market))
     for query in (
         'SELECT "Symbol", "Date", "Open", "High", "Low", "Close", "Adj Close", "Volume" FROM prices',
         'SELECT "Symbol", "Date", "Security Name" IS NULL, vol_moving_avg, adj_close_rolling_med FROM features',
@@ -99,7 +100,7 @@ def test_tables_hold_what_the_file_shows(market, url):
 
 
 def test_any_character_comes_through_and_nul_is_written_out(market, url):
-    load_postgresql(market, url)
+    load_postgresql(RunFolder(market), url)
     assert {symbol for (symbol,) in ask(url, 'SELECT DISTINCT "Symbol" FROM prices')} == set(ODD)
     texts = {text for (text,) in ask(url, "SELECT text FROM quarantine")}
     assert texts == {*ODD, "a\\x00b"}
@@ -107,7 +108,7 @@ def test_any_character_comes_through_and_nul_is_written_out(market, url):
 
 
 def test_a_symbol_and_a_day_are_found_by_an_index(market, url):
-    load_postgresql(market, url)
+    load_postgresql(RunFolder(market), url)
     query = "SELECT indexdef FROM pg_indexes WHERE schemaname = 'public_loaded' AND tablename = 'prices'"
     columns = {definition.partition("btree ")[2] for (definition,) in ask(url, query)}
     assert columns == {'("Symbol", "Date")', '("Date")'}
@@ -115,8 +116,8 @@ def test_a_symbol_and_a_day_are_found_by_an_index(market, url):
 
 KILLED = """
 import os, signal, sys
-from pathlib import Path
 import pipeline.sql.postgresql as loading
+from pipeline.datasets.run_folder import RunFolder
 
 def die(*_):
     os.kill(os.getpid(), signal.SIGKILL)
@@ -134,7 +135,7 @@ elif moment == "indexed":      # everything is loaded, nothing is exchanged
     loading.exchange = die
 elif moment == "exchanged":    # and not committed
     loading.exchange = lambda *arguments: (exchange(*arguments), die())
-loading.load_postgresql(Path(run_dir), url)
+loading.load_postgresql(RunFolder(run_dir), url)
 """
 
 
@@ -143,13 +144,13 @@ loading.load_postgresql(Path(run_dir), url)
 def test_killed_load_leaves_the_old_rows_and_nothing_else(market, tmp_path, url, moment, before):
     publish_market(tmp_path, days=60)
     if before:
-        load_postgresql(market, url)
+        load_postgresql(RunFolder(market), url)
     killed = subprocess.run([sys.executable, "-c", KILLED, moment, str(tmp_path), url], cwd=ROOT)
     assert killed.returncode == -signal.SIGKILL
     wait_for_end_of_loads(url)
     if before:
         assert count_prices(url) == 40 * len(ODD)
-    load_postgresql(tmp_path, url)
+    load_postgresql(RunFolder(tmp_path), url)
     assert count_prices(url) == 60 * len(ODD)
     assert list_schemas(url) == {"public", "public_loaded"}
 
@@ -163,7 +164,7 @@ def wait_for_end_of_loads(url: str) -> None:
 def test_readers_see_all_old_or_all_new(tmp_path, url):
     for days in (40, 50):
         publish_market(tmp_path / str(days), days)
-    load_postgresql(tmp_path / "40", url)
+    load_postgresql(RunFolder(tmp_path / "40"), url)
     seen, stop = [], threading.Event()
 
     def read() -> None:
@@ -177,7 +178,7 @@ def test_readers_see_all_old_or_all_new(tmp_path, url):
     for reader in readers:
         reader.start()
     for days in (50, 40, 50, 40, 50):
-        load_postgresql(tmp_path / str(days), url)
+        load_postgresql(RunFolder(tmp_path / str(days)), url)
     stop.set()
     for reader in readers:
         reader.join()
@@ -186,35 +187,35 @@ def test_readers_see_all_old_or_all_new(tmp_path, url):
 
 def test_a_transaction_that_began_before_the_load_sees_no_empty_table(market, tmp_path, url, monkeypatch):
     publish_market(tmp_path, days=50)
-    load_postgresql(market, url)
+    load_postgresql(RunFolder(market), url)
     monkeypatch.setattr("pipeline.sql.postgresql.PATIENCE", 1)
     with postgresql.connect(url) as connection, connection.cursor() as cursor:
         cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         cursor.execute("SELECT 1")
         cursor.fetchone()
         with pytest.raises(LockedError, match="has been reading the old rows"):
-            load_postgresql(tmp_path, url)
+            load_postgresql(RunFolder(tmp_path), url)
         cursor.execute("SELECT count(*) FROM prices")
         assert cursor.fetchone() == (40 * len(ODD),)
 
 
 def test_load_waits_for_who_is_reading(market, tmp_path, url, monkeypatch):
     publish_market(tmp_path, days=50)
-    load_postgresql(market, url)
+    load_postgresql(RunFolder(market), url)
     monkeypatch.setattr("pipeline.sql.postgresql.PATIENCE", 1)
     with postgresql.connect(url) as connection, connection.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM prices")
         before = cursor.fetchone()
         with pytest.raises(LockedError, match="has been reading the old rows"):
-            load_postgresql(tmp_path, url)
+            load_postgresql(RunFolder(tmp_path), url)
         cursor.execute("SELECT count(*) FROM features")
         assert cursor.fetchone() == before
-    load_postgresql(tmp_path, url)
+    load_postgresql(RunFolder(tmp_path), url)
     assert count_prices(url) == 50 * len(ODD)
 
 
 def test_rights_and_views_of_others_stay_from_load_to_load(market, url):
-    load_postgresql(market, url)
+    load_postgresql(RunFolder(market), url)
     do(
         url,
         "DROP ROLE IF EXISTS analyst",
@@ -222,7 +223,7 @@ def test_rights_and_views_of_others_stay_from_load_to_load(market, url):
         "GRANT SELECT ON prices TO analyst",
         'CREATE VIEW last_day AS SELECT max("Date") AS day FROM prices',
     )
-    load_postgresql(market, url)
+    load_postgresql(RunFolder(market), url)
     with postgresql.connect(url) as connection, connection.cursor() as cursor:
         cursor.execute("SET ROLE analyst")
         cursor.execute("SELECT count(*) FROM prices")
@@ -233,15 +234,15 @@ def test_rights_and_views_of_others_stay_from_load_to_load(market, url):
 
 def test_dataset_that_is_gone_is_gone_from_the_database(market, tmp_path, url):
     publish_market(tmp_path, model=False)
-    load_postgresql(market, url)
-    assert "metrics" not in load_postgresql(tmp_path, url)
+    load_postgresql(RunFolder(market), url)
+    assert "metrics" not in load_postgresql(RunFolder(tmp_path), url)
     assert ask(url, "SELECT to_regclass('metrics') IS NULL") == [(True,)]
 
 
 def test_views_that_somebody_dropped_come_back(market, url):
-    load_postgresql(market, url)
+    load_postgresql(RunFolder(market), url)
     do(url, "DROP VIEW prices, features, symbols, quarantine, metrics")
-    load_postgresql(market, url)
+    load_postgresql(RunFolder(market), url)
     assert count_prices(url) == 40 * len(ODD)
 
 
@@ -260,7 +261,7 @@ def test_somebody_elses_table_is_left_alone(market, url, kind):
     assert done.returncode == 2
     assert "search_path" in done.stderr
     assert ask(url, "SELECT * FROM prices") == [(1,)]
-    load_postgresql(market, f"{url}&options=-csearch_path%3Dtrading")
+    load_postgresql(RunFolder(market), f"{url}&options=-csearch_path%3Dtrading")
     assert ask(url, "SELECT count(*) FROM trading.prices") == [(40 * len(ODD),)]
 
 
