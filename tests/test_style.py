@@ -21,6 +21,12 @@ def test_no_wing_imports_what_stands_above_it():
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-500:]
 
 
+def test_types_are_right():
+    command = [sys.executable, "-m", "mypy", "--no-error-summary"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-500:]
+
+
 def test_both_lists_of_libraries_agree():
     everything = (ROOT / "requirements.txt").read_text().splitlines()
     for line in (ROOT / "serving" / "requirements.txt").read_text().splitlines():

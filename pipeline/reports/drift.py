@@ -147,7 +147,8 @@ def read_columns(part: Path, after: date | None) -> Iterator[tuple[str, np.ndarr
 def find_bins(values: np.ndarray) -> np.ndarray:
     """The bin of each value, int32[n] in [0, BINS)."""
     within = np.clip(values, 0, FLOAT32_MAX).astype(np.float32) + np.float32(0)  # which makes 0 of -0
-    return within.view(np.int32) >> KEPT_BITS
+    bins: np.ndarray = within.view(np.int32) >> KEPT_BITS
+    return bins
 
 
 def measure_drift(reference: Profile, current: Profile) -> list[dict[str, Any]]:

@@ -35,7 +35,8 @@ def render_notebooks(folder: Path) -> None:
 def read_executed(path: Path) -> nbformat.NotebookNode | None:
     """An executed notebook; None where an interrupted run left half of one."""
     with suppress(nbformat.reader.NotJSONError):
-        return nbformat.read(path, as_version=4)
+        notebook: nbformat.NotebookNode = nbformat.read(path, as_version=4)
+        return notebook
     return None
 
 

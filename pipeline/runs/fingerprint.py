@@ -7,7 +7,7 @@ the versions of what it reads and the libraries that compute. Text, stored outpu
 import hashlib
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import nbformat
 
@@ -20,18 +20,27 @@ from pipeline.runs.plan import NOTEBOOKS, Step
 
 STATE = "stages.json"
 ABSENT = "absent"
-KEYS = {"inputs", "parts", "outputs", "source_stamp", "run"}  # of what is known of a stage
 # Where the work is done and where its results lie do not change them.
 PLACES = ("RUN_DIR", "SPARK_MASTER", "DATA_DIR")
 SERVING = NOTEBOOKS.parent / "serving"
 
 
-def read_state(run: RunFolder) -> dict[str, Any]:
-    """What is known of the last successful run of each stage; nothing before the first. Raises InputError where the
-    record is damaged.
+class Done(TypedDict):
+    """What is known of the last successful run of a stage."""
+
+    inputs: dict[str, str]
+    parts: dict[str, str]
+    outputs: dict[str, str]
+    source_stamp: str | None
+    run: str
+
+
+def read_state(run: RunFolder) -> dict[str, Done]:
+    """What is known of each stage that was done; nothing before the first run. Raises InputError where the record is
+    damaged.
     """
     state = run.read_record(STATE) or {}
-    if all(isinstance(stage, dict) and stage.keys() == KEYS for stage in state.values()):
+    if all(isinstance(stage, dict) and stage.keys() == Done.__required_keys__ for stage in state.values()):
         return state
     raise InputError(f"{run.path / STATE} is no record of stages: remove it and run again.")
 
@@ -67,7 +76,8 @@ def note_stamp(run: RunFolder, step: Step, stamp: str | None) -> None:
 
 def find_run(run: RunFolder, step: Step) -> str | None:
     """The name of the run that did a stage last."""
-    return read_state(run).get(step.stage.name, {}).get("run")
+    last = read_state(run).get(step.stage.name)
+    return last and last["run"]
 
 
 def explain(run: RunFolder, step: Step, inputs: dict[str, str]) -> str | None:

@@ -36,7 +36,7 @@ class RunResult:
 
     started: str
     stages: list[StageResult]
-    parameters: dict
+    parameters: dict[str, Any]
     exit_code: int | None = None  # until the run has ended
     error: str | None = "The run has not ended: it is at work, or it was killed."
     seconds: float = 0.0
@@ -62,11 +62,11 @@ class RunResult:
             scrub_folder(self.folder)
 
 
-def find_previous(folder: Path) -> dict | None:
+def find_previous(folder: Path) -> dict[str, Any] | None:
     """What run.json holds of the last run before this one that went well."""
     for path in sorted(folder.parent.glob("*/run.json"), reverse=True):
-        with suppress(OSError, ValueError):
-            run = json.loads(path.read_text())
+        with suppress(OSError, ValueError, KeyError, TypeError):  # half written, or by somebody else
+            run: dict[str, Any] = json.loads(path.read_text())
             if path.parent != folder and run["exit_code"] == 0:
                 return run
     return None
