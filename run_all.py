@@ -15,8 +15,10 @@ sys.modules["rfc3987_syntax"] = None
 
 from pipeline.errors import PipelineError, ResourceError
 from pipeline.runs.display import Display
+from pipeline.runs.dry_run import explain_plan
 from pipeline.runs.plan import Plan, make_plan
-from pipeline.runs.runner import explain_plan, run_plan, serve
+from pipeline.runs.runner import run_plan
+from pipeline.runs.server import serve
 from pipeline.stages import STAGES
 
 ROOT = Path(__file__).parent

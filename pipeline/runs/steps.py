@@ -1,0 +1,72 @@
+"""The stages of a run, one after the other: those that nothing changed for are skipped, the others executed."""
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from pipeline.environment import set_variables
+from pipeline.errors import PipelineError
+from pipeline.runs import fingerprint
+from pipeline.runs.display import Display
+from pipeline.runs.execution import execute
+from pipeline.runs.failures import StageFailed, describe_failure
+from pipeline.runs.plan import Plan, Step
+from pipeline.runs.results import RunResult, StageResult
+from pipeline.spark.progress import FILE_VARIABLE
+from pipeline.spark.session import connect_server, start_warm_up
+
+
+def run_steps(plan: Plan, result: RunResult, display: Display, fresh: bool) -> None:
+    """Run what has to run, on one Spark. Raises StageFailed, Interrupted, or InputError for input that is unusable."""
+    with ExitStack() as servers:
+        for step, outcome in zip(plan.steps, result.stages, strict=True):
+            try:
+                inputs, stamp = fingerprint.find_inputs(plan.run, step, fingerprint.open_step_source(step))
+            except PipelineError as error:
+                outcome.state, outcome.error = "failed", str(error)
+                raise
+            outcome.why = fingerprint.explain(plan.run, step, inputs) or ("--fresh" if fresh else None)
+            if outcome.why is None:
+                outcome.state, outcome.run = "cached", fingerprint.find_run(plan.run, step)
+                fingerprint.note_stamp(plan.run, step, stamp)
+                display.end_stage(outcome)
+                continue
+            if step.needs_spark and "SPARK_REMOTE" not in os.environ:
+                servers.enter_context(share_spark(plan["SPARK_MASTER"], result.folder / "spark.log"))
+            parts = fingerprint.list_parts(step, inputs)
+            run_step(plan, step, outcome, result, display)
+            fingerprint.record_stage(plan.run, step, inputs, parts, stamp, result.folder.name)
+
+
+@contextmanager
+def share_spark(master: str, log: Path) -> Iterator[None]:
+    """Have all notebooks of the run use one server, which warms up while the first kernel starts."""
+    with connect_server(master, log) as address:
+        warming = start_warm_up(address)
+        try:
+            with set_variables({"SPARK_REMOTE": address}):
+                yield
+        finally:
+            warming.kill()
+            warming.wait()
+
+
+def run_step(plan: Plan, step: Step, outcome: StageResult, result: RunResult, display: Display) -> None:
+    """Execute one notebook and say how it went. Raises StageFailed or Interrupted."""
+    progress = result.folder / f"{step.stage.name}.progress"
+    display.begin_stage(outcome, progress)
+    clock = time.monotonic()
+    outcome.state = "failed"
+    try:
+        with set_variables({FILE_VARIABLE: str(progress)}):
+            execute(step, result.folder, plan["CELL_TIMEOUT"], outcome)
+        outcome.state = "done"
+    except Exception as error:
+        code, outcome.error = describe_failure(error, step)
+        raise StageFailed(code, outcome.error) from error
+    finally:
+        progress.unlink(missing_ok=True)
+        outcome.seconds = round(time.monotonic() - clock, 2)
+        display.end_stage(outcome)
