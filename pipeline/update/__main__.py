@@ -1,0 +1,116 @@
+"""Bring a folder in the layout of the Kaggle set up to the last session that has closed.
+
+    python -m pipeline.update --data-dir FOLDER [--symbols FILE] [--rate REQUESTS_A_SECOND] [--full]
+
+Exit codes: 0 done or nothing to do, 2 usage, 3 nobody can be reached, 4 too many symbols are not current, 5 resources
+(disk, a missing library), 6 another update holds the folder, 130 and 143 interrupted.
+"""
+
+import argparse
+import signal
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from types import FrameType
+
+from rich.console import Console
+
+from pipeline.errors import ParameterError, PipelineError, ResourceError
+from pipeline.update.market import RATE, update_folder
+from pipeline.update.summary import show_result
+
+OLDEST = datetime(1990, 1, 1, tzinfo=UTC)
+
+
+class Interrupted(BaseException):
+    """A signal asked the update to end. args: its number."""
+
+
+def main() -> int:
+    options = read_arguments()
+    screen, errors = Console(highlight=False), Console(stderr=True, highlight=False)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, interrupt)
+    try:
+        symbols = read_symbols(options.symbols) if options.symbols else None
+        result = update_folder(
+            options.data_dir.expanduser(),
+            symbols,
+            read_rate(options.rate),
+            options.full,
+            read_time(options.as_of) if options.as_of else None,
+            lambda text: screen.print(text, markup=False, soft_wrap=True),
+        )
+        show_result(result, screen)
+        result.check()
+    except PipelineError as error:
+        code, what = error.exit_code, str(error)
+    except Interrupted as signalled:
+        code, what = (
+            128 + signalled.args[0],
+            "interrupted; all files are whole, the same command goes on from here.",
+        )
+    except OSError as error:
+        code = ResourceError.exit_code
+        what = f"{error}. All files are whole: make room, or give the right to write, and run the same command again."
+    else:
+        return 0
+    errors.print(f"error: {what}", style="red", markup=False, soft_wrap=True)
+    return code
+
+
+def read_arguments() -> argparse.Namespace:
+    about, _, codes = (__doc__ or "").split("\n\n")
+    parser = argparse.ArgumentParser(prog="python -m pipeline.update", description=about, epilog=codes)
+    parser.add_argument("--data-dir", type=Path, required=True, metavar="FOLDER", help="begun if it is not there")
+    parser.add_argument("--symbols", metavar="FILE", help="only these, a symbol a line; or a list: AAPL,BRK.B,^GSPC")
+    help_rate = f"requests a second at most; default {RATE:g}, which Yahoo is known to bear"
+    parser.add_argument("--rate", default=str(RATE), metavar="NUMBER", help=help_rate)
+    parser.add_argument("--full", action="store_true", help="fetch all rows, for a first catch-up after years")
+    parser.add_argument("--as-of", metavar="TIME", help="what now is, for replays: 2021-01-27T20:15-05:00")
+    return parser.parse_args()
+
+
+def read_symbols(text: str) -> list[str]:
+    """The symbols of a file, a line each, or of a list with commas. Raises ParameterError for none."""
+    path = Path(text).expanduser()
+    try:
+        words = path.read_text().splitlines() if path.is_file() else text.split(",")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ParameterError(f"--symbols {text} cannot be read: {error}") from error
+    symbols = [word.strip() for word in words if word.strip()]
+    if not symbols:
+        raise ParameterError(f"--symbols {text} names no symbol: write one a line.")
+    return symbols
+
+
+def read_rate(text: str) -> float:
+    try:
+        rate = float(text)
+    except ValueError:
+        rate = 0.0
+    if not 0 < rate < float("inf"):
+        raise ParameterError(f"--rate {text}: give a number above 0, for example {RATE:g}.")
+    return rate
+
+
+def read_time(text: str) -> datetime:
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise ParameterError(f"--as-of {text}: {error}. Write it like 2021-01-27T20:15-05:00.") from error
+    if time.tzinfo is None:
+        raise ParameterError(f"--as-of {text} lacks its time zone. Write it like 2021-01-27T20:15-05:00.")
+    if not OLDEST <= time <= datetime.now(UTC):
+        raise ParameterError(f"--as-of {text} must lie between {OLDEST.year} and now.")
+    return time
+
+
+def interrupt(number: int, _: FrameType | None) -> None:
+    for one in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(one, signal.SIG_IGN)  # what ends the update must not be interrupted in turn
+    raise Interrupted(number)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

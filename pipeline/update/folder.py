@@ -1,0 +1,82 @@
+"""The folder that is kept current: which file is whose, one update at a time, files replaced whole.
+
+Everything that only an update needs is in FOLDER/.update, so that whoever reads the folder meanwhile sees whole CSVs
+and nothing else.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+from pipeline.datasets.lock import open_lock, try_lock
+from pipeline.errors import InputError, LockedError
+from pipeline.ingest.source import FOLDERS, METADATA, read_symbol
+from pipeline.update.bars import parse_row
+
+HOME = ".update"
+TAIL = 4096  # bytes; a row has about 120
+
+
+@dataclass(frozen=True)
+class MarketFolder:
+    """A folder in the layout of the Kaggle set, held by this process."""
+
+    root: Path
+
+    @property
+    def home(self) -> Path:
+        return self.root / HOME
+
+    @property
+    def metadata(self) -> Path:
+        return self.root / METADATA
+
+    def list_files(self, names: dict[str, str]) -> dict[str, list[Path]]:
+        """Symbol -> its CSVs: more than one where it is in both stocks/ and etfs/. names: the metadata's."""
+        found: dict[str, list[Path]] = {}
+        for kind in FOLDERS:
+            for path in sorted((self.root / kind).glob("[!.]*.csv")):
+                found.setdefault(read_symbol(f"{kind}/{path.name}", names), []).append(path)
+        return found
+
+    def replace(self, path: Path, data: bytes) -> None:
+        """Write a file so that it is there whole or not at all, also after a loss of power."""
+        beside = self.home / "new"
+        try:
+            with beside.open("wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError:
+            beside.unlink(missing_ok=True)
+            raise
+        path.parent.mkdir(exist_ok=True)
+        beside.replace(path)
+
+
+@contextmanager
+def hold_folder(root: Path) -> Iterator[MarketFolder]:
+    """Hold a folder for an update; it is made if it is not there.
+
+    Raises InputError if it cannot be a folder, LockedError if another update holds it.
+    """
+    if root.exists() and not root.is_dir():
+        raise InputError(f"{root} is not a folder: an update needs the CSVs unpacked.")
+    folder = MarketFolder(root)
+    folder.home.mkdir(parents=True, exist_ok=True)
+    with open_lock(folder.home / "lock") as lock:
+        if not try_lock(lock):
+            raise LockedError(f"Another update holds {root}. Wait for its end: nothing has to be asked for twice.")
+        yield folder
+
+
+def read_last_day(path: Path) -> date | None:
+    """The day of the last whole row, from the file's end alone; None where there is no such row."""
+    with path.open("rb") as file:
+        file.seek(max(0, file.seek(0, os.SEEK_END) - TAIL))
+        lines = file.read().decode(errors="replace").splitlines()
+    rows = (parse_row(line) for line in reversed(lines))
+    return next((day for day, bar in rows if bar is not None), None)

@@ -1,0 +1,137 @@
+"""What became of each symbol: FOLDER/updates.json, and a journal while an update is at work.
+
+An outcome is a line at the end of the journal, so that a killed update loses none and 8,000 symbols cost 8,000 lines.
+The next update, or the end of this one, makes them a new updates.json.
+"""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import date, datetime
+from pathlib import Path
+from typing import IO, Any
+
+import pandas as pd
+
+from pipeline.update.folder import HOME, MarketFolder
+
+LEDGER = "updates.json"
+STATES = {
+    "appended": "rows were added",
+    "restated": "the past had changed (dividend, split): all rows are new",
+    "new": "the file is new",
+    "current": "nothing to add",
+    "behind": "Yahoo does not have the last session yet",
+    "held": "cannot be explained: nothing was written",
+    "missing": "Yahoo has no rows",
+    "delisted": "no longer in NASDAQ's directory; the file stays",
+    "refused": "Yahoo refused to answer",
+    "failed": "no answer that could be read",
+}
+UP_TO_DATE = frozenset({"appended", "restated", "new", "current"})
+IDENTIFIED = UP_TO_DATE | {"behind"}  # the file is of the security that now has the symbol
+COLUMNS = ("state", "through", "rows", "added", "note")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What became of a symbol. through: its last day, "" without a row. rows: in its file. added: in this update.
+
+    revised: rows that Yahoo had changed. session: the final session when it was asked for, "" if it never was. asked:
+    when. whole: the session in which all of its rows were fetched. tries: for how many sessions in a row Yahoo had no
+    rows. absences: for how many sessions in a row, the last being `missed`, the directory has not listed it.
+    """
+
+    state: str
+    through: str = ""
+    rows: int = 0
+    added: int = 0
+    note: str = ""
+    revised: int = 0
+    session: str = ""
+    asked: str = ""
+    whole: str = ""
+    tries: int = 0
+    absences: int = 0
+    missed: str = ""
+
+
+class Ledger:
+    """The entries of a folder by symbol, the journal's included. Made by `open_ledger`."""
+
+    def __init__(self, entries: dict[str, Entry], journal: IO[str]) -> None:
+        self.entries = entries
+        self.journal = journal
+
+    def get(self, symbol: str) -> Entry | None:
+        return self.entries.get(symbol)
+
+    def put(self, symbol: str, entry: Entry) -> None:
+        self.entries[symbol] = entry
+        self.journal.write(json.dumps({symbol: shorten(entry)}) + "\n")
+        self.journal.flush()
+
+
+@contextmanager
+def open_ledger(folder: MarketFolder) -> Iterator[Ledger]:
+    """The ledger of a folder, for writing. updates.json is replaced at the end of the block, however it ends."""
+    path = folder.home / "journal"
+    entries = read_entries(folder.root)
+    with path.open("a") as journal:
+        ledger = Ledger(entries, journal)
+        if path.stat().st_size:
+            journal.write("\n")  # the line that a kill cut short stays alone
+        try:
+            yield ledger
+        finally:
+            if path.stat().st_size:
+                found = {symbol: shorten(entries[symbol]) for symbol in sorted(entries)}
+                lines = ",\n".join(f"{json.dumps(symbol)}: {json.dumps(entry)}" for symbol, entry in found.items())
+                folder.replace(folder.root / LEDGER, f"{{\n{lines}\n}}\n".encode())
+                journal.truncate(0)
+
+
+def read_entries(root: Path) -> dict[str, Entry]:
+    """Symbol -> entry, as the last update left them, also if it was killed.
+
+    What cannot be read counts as never asked.
+    """
+    found: dict[str, Any] = {}
+    for path, split in ((root / LEDGER, False), (root / HOME / "journal", True)):
+        text = path.read_text(errors="replace") if path.exists() else ""
+        for piece in text.splitlines() if split else [text]:
+            try:
+                found |= json.loads(piece)
+            except (ValueError, TypeError, RecursionError):
+                continue
+    return {symbol: entry for symbol, values in found.items() if (entry := read_entry(values)) is not None}
+
+
+def read_entry(values: Any) -> Entry | None:
+    """An entry out of JSON; None if it is none."""
+    try:
+        entry = Entry(**values)
+        for day in (entry.through, entry.session, entry.whole, entry.missed):
+            date.fromisoformat(day or "2000-01-01")
+        datetime.fromisoformat(entry.asked or "2000-01-01T00:00+00:00").astimezone()
+    except (TypeError, ValueError):
+        return None
+    numbers = (entry.rows, entry.added, entry.revised, entry.tries, entry.absences)
+    return entry if all(isinstance(number, int) for number in numbers) and entry.state in STATES else None
+
+
+def shorten(entry: Entry) -> dict[str, str | int]:
+    """The five columns, and of the others what is not empty."""
+    values = asdict(entry)
+    return {name: value for name, value in values.items() if name in COLUMNS or value}
+
+
+def read_ledger(root: Path) -> pd.DataFrame:
+    """The ledger for people: symbol, state, through, rows, added, note; a row for each symbol, by symbol.
+
+    through: text, YYYY-MM-DD or "". No row if there never was an update.
+    """
+    entries = read_entries(root)
+    rows = [(symbol, *(getattr(entries[symbol], name) for name in COLUMNS)) for symbol in sorted(entries)]
+    return pd.DataFrame(rows, columns=["symbol", *COLUMNS])
