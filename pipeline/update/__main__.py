@@ -15,7 +15,7 @@ from types import FrameType
 
 from rich.console import Console
 
-from pipeline.errors import ParameterError, PipelineError, ResourceError
+from pipeline.errors import ParameterError, PipelineError
 from pipeline.update.market import RATE, update_folder
 from pipeline.update.summary import show_result
 
@@ -50,9 +50,6 @@ def main() -> int:
             128 + signalled.args[0],
             "interrupted; all files are whole, the same command goes on from here.",
         )
-    except OSError as error:
-        code = ResourceError.exit_code
-        what = f"{error}. All files are whole: make room, or give the right to write, and run the same command again."
     else:
         return 0
     errors.print(f"error: {what}", style="red", markup=False, soft_wrap=True)

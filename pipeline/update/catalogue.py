@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
 from pathlib import Path
 
 from pipeline.errors import InputError
@@ -28,7 +29,7 @@ class Catalogue:
     warning: str = ""
     is_current: bool = True
 
-    @property
+    @cached_property
     def known(self) -> set[str]:
         """NASDAQ's spellings: of what is listed, and of what was."""
         return self.metadata.keys() | (self.listed or {}).keys()

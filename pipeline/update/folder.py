@@ -12,7 +12,7 @@ from datetime import date
 from pathlib import Path
 
 from pipeline.datasets.lock import open_lock, try_lock
-from pipeline.errors import InputError, LockedError
+from pipeline.errors import InputError, LockedError, ResourceError
 from pipeline.ingest.source import FOLDERS, METADATA, read_symbol
 from pipeline.update.bars import parse_row
 
@@ -43,40 +43,56 @@ class MarketFolder:
         return found
 
     def replace(self, path: Path, data: bytes) -> None:
-        """Write a file so that it is there whole or not at all, also after a loss of power."""
+        """Write a file so that it is there whole or not at all, also after a loss of power. Raises ResourceError."""
         beside = self.home / "new"
         try:
             with beside.open("wb") as file:
                 file.write(data)
                 file.flush()
                 os.fsync(file.fileno())
-        except OSError:
+            path.parent.mkdir(exist_ok=True)
+            beside.replace(path)
+        except OSError as error:
             beside.unlink(missing_ok=True)
-            raise
-        path.parent.mkdir(exist_ok=True)
-        beside.replace(path)
+            raise explain_full(path, error) from error
+
+
+def explain_full(path: Path, error: OSError) -> ResourceError:
+    """What to say where a file cannot be written."""
+    return ResourceError(
+        f"{path} cannot be written ({error.strerror}). All files are whole. Make room, or give the right to write "
+        "there, and run the same command again."
+    )
 
 
 @contextmanager
 def hold_folder(root: Path) -> Iterator[MarketFolder]:
     """Hold a folder for an update; it is made if it is not there.
 
-    Raises InputError if it cannot be a folder, LockedError if another update holds it.
+    Raises InputError if it cannot be a folder, LockedError if another update holds it, ResourceError if it cannot be
+    written.
     """
     if root.exists() and not root.is_dir():
         raise InputError(f"{root} is not a folder: an update needs the CSVs unpacked.")
     folder = MarketFolder(root)
-    folder.home.mkdir(parents=True, exist_ok=True)
-    with open_lock(folder.home / "lock") as lock:
+    try:
+        folder.home.mkdir(parents=True, exist_ok=True)
+        file = open_lock(folder.home / "lock")
+    except OSError as error:
+        raise explain_full(root, error) from error
+    with file as lock:
         if not try_lock(lock):
             raise LockedError(f"Another update holds {root}. Wait for its end: nothing has to be asked for twice.")
         yield folder
 
 
 def read_last_day(path: Path) -> date | None:
-    """The day of the last whole row, from the file's end alone; None where there is no such row."""
-    with path.open("rb") as file:
-        file.seek(max(0, file.seek(0, os.SEEK_END) - TAIL))
-        lines = file.read().decode(errors="replace").splitlines()
+    """The day of the last whole row, from the file's end alone; None where there is no such row, or no such file."""
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - TAIL))
+            lines = file.read().decode(errors="replace").splitlines()
+    except OSError:
+        return None
     rows = (parse_row(line) for line in reversed(lines))
     return next((day for day, bar in rows if bar is not None), None)

@@ -14,7 +14,7 @@ from typing import IO, Any
 
 import pandas as pd
 
-from pipeline.update.folder import HOME, MarketFolder
+from pipeline.update.folder import HOME, MarketFolder, explain_full
 
 LEDGER = "updates.json"
 STATES = {
@@ -69,8 +69,11 @@ class Ledger:
 
     def put(self, symbol: str, entry: Entry) -> None:
         self.entries[symbol] = entry
-        self.journal.write(json.dumps({symbol: shorten(entry)}) + "\n")
-        self.journal.flush()
+        try:
+            self.journal.write(json.dumps({symbol: shorten(entry)}) + "\n")
+            self.journal.flush()
+        except OSError as error:
+            raise explain_full(Path(self.journal.name), error) from error
 
 
 @contextmanager

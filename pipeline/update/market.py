@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -89,10 +90,9 @@ def update_folder(
     line. Raises ResourceError without yfinance, InputError for a folder that cannot be one or cannot be begun,
     LockedError if another update holds it. The result's `check` says whether it is good enough.
     """
-    yahoo = open_yahoo(rate)
     now = now or datetime.now(UTC)
     result = UpdateResult(root, find_final_session(now))
-    with hold_folder(root) as folder, open_ledger(folder) as ledger:
+    with closing(open_yahoo(rate)) as yahoo, hold_folder(root) as folder, open_ledger(folder) as ledger:
         catalogue = read_catalogue(folder, now)
         if catalogue.warning:
             tell(f"warning: {catalogue.warning}")

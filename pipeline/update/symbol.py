@@ -64,7 +64,7 @@ def update_symbol(task: Task, folder: MarketFolder, yahoo: "Yahoo", final: date,
         if len(task.files) > 1:
             raise HeldError(f"there are two files, in {' and '.join(path.parent.name for path in task.files)}")
         if task.files:
-            file = BarFile.parse(task.files[0].read_bytes())
+            file = read_file(task.files[0])
             if len(file.lines) > 1 and not file.bars:
                 raise HeldError("no row of the file can be read")
         last = file.last_day
@@ -81,6 +81,14 @@ def update_symbol(task: Task, folder: MarketFolder, yahoo: "Yahoo", final: date,
         return write_whole(task, folder, file, yahoo.ask(task.spelling, OLDEST, final), final)
     except (HeldError, UnusableFileError) as error:
         return Outcome("held", file.last_day, len(file.bars), note=str(error), whole=whole)
+
+
+def read_file(path: Path) -> BarFile:
+    """Raises UnusableFileError, also for a dead link or a folder of that name."""
+    try:
+        return BarFile.parse(path.read_bytes())
+    except OSError as error:
+        raise UnusableFileError(f"the file cannot be read: {error.strerror}") from error
 
 
 def write_new(task: Task, folder: MarketFolder, answer: Answer) -> Outcome:

@@ -8,8 +8,12 @@ import logging
 import os
 import random
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from datetime import date, timedelta
+from functools import partial
+from queue import SimpleQueue
+from threading import Thread
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -25,7 +29,6 @@ ADDRESS_VARIABLE = "YAHOO_URL"
 STAND_IN_HEADER = "X-Stand-In-For"
 NEW_YORK = "America/New_York"
 CHART = "/finance/chart/"
-COOKIE_HOST = "fc.yahoo.com"
 REFUSALS = (429, 999)  # 999 is Yahoo's own
 NO_ROWS = b"Data doesn't exist"  # what Yahoo says, with a 400, of a range without any
 FIRST_PAUSE = 30  # turns; it doubles with each refusal in a row
@@ -45,6 +48,30 @@ class NoAnswerError(Exception):
     """No answer, or one that cannot be read. The message says why."""
 
 
+class Worker:
+    """A thread that waits for servers, so that a signal need not: Python handles none while curl is at work.
+
+    One for all requests, for curl keeps its connections by thread.
+    """
+
+    def __init__(self) -> None:
+        self.jobs: SimpleQueue[tuple[Callable[[], requests.Response], Future[requests.Response]] | None] = SimpleQueue()
+        Thread(target=self.work, daemon=True).start()
+
+    def work(self) -> None:
+        while (given := self.jobs.get()) is not None:
+            job, done = given
+            try:
+                done.set_result(job())
+            except Exception as error:
+                done.set_exception(error)
+
+    def run(self, job: Callable[[], requests.Response]) -> requests.Response:
+        done: Future[requests.Response] = Future()
+        self.jobs.put((job, done))
+        return done.result()
+
+
 class PoliteSession(requests.Session[requests.Response]):
     """A session that takes turns: at most `rate` requests a second.
 
@@ -59,32 +86,41 @@ class PoliteSession(requests.Session[requests.Response]):
         self.next_turn = 0.0
         self.sent = 0
         self.refusals = 0  # in a row
-        self.cookie: requests.Response | None = None
+        self.worker = Worker()
+        self.asked_once: dict[str, requests.Response | Exception] = {}
 
     # Any: what yfinance passes is none of ours, it goes on as it is.
     def request(self, method: HttpMethod, url: str, *args: Any, **options: Any) -> requests.Response:
+        if CHART in url:
+            response = self.send(method, url, *args, **options)
+            check_chart(response)
+            self.refusals = 0
+            return response
+        # Where yfinance gets no cookie, or can keep none, it would ask for one before each request for prices.
+        if url not in self.asked_once:
+            try:
+                self.asked_once[url] = self.send(method, url, *args, **options)
+            except requests.exceptions.RequestException as error:
+                self.asked_once[url] = error
+        answer = self.asked_once[url]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def send(self, method: HttpMethod, url: str, *args: Any, **options: Any) -> requests.Response:
+        """Send a request when its turn has come. Raises RefusedError."""
+        time.sleep(max(0.0, self.next_turn - time.monotonic()))
+        self.next_turn = time.monotonic() + self.turn * random.uniform(1, 1.2)
         parts = urlsplit(url)
-        if parts.netloc == COOKIE_HOST and self.cookie is not None:
-            return self.cookie  # where yfinance can keep no cookie it would ask for one before each request
-        self.wait()
         if self.base:
             options["headers"] = {**(options.get("headers") or {}), STAND_IN_HEADER: parts.netloc}
             url = urlunsplit((*urlsplit(self.base)[:2], parts.path, parts.query, ""))
         self.sent += 1
-        response = super().request(method, url, *args, **options)
-        if parts.netloc == COOKIE_HOST:
-            self.cookie = response
+        response = self.worker.run(partial(super().request, method, url, *args, **options))
         if response.status_code in REFUSALS:
             self.slow_down()
             raise RefusedError  # not yfinance's own: after that one it would ask up to five times more
-        if CHART in parts.path:
-            self.refusals = 0
-            check_chart(response)
         return response
-
-    def wait(self) -> None:
-        time.sleep(max(0.0, self.next_turn - time.monotonic()))
-        self.next_turn = time.monotonic() + self.turn * random.uniform(1, 1.2)
 
     def slow_down(self) -> None:
         self.refusals += 1
@@ -110,6 +146,9 @@ class Yahoo:
         yfinance.config.debug.hide_exceptions = False
         logging.getLogger("yfinance").setLevel(logging.CRITICAL)  # what goes wrong is told by the outcome of the symbol
         self.session = PoliteSession(rate, os.environ.get(ADDRESS_VARIABLE) or None)
+
+    def close(self) -> None:
+        self.session.worker.jobs.put(None)
 
     @property
     def requests(self) -> int:

@@ -1,7 +1,7 @@
 """A server that stands in for Yahoo and for NASDAQ, on loopback: daily charts, cookie and crumb, the symbol directory.
 
-It tells what would have been known at the instant `now`: rows up to then, on the basis of then. A dividend or split lies
-in the future of an earlier day, so that day is told on another basis, as Yahoo would have told it; the last day's
+It tells what would have been known at the instant `now`: rows up to then, on the basis of then. A dividend or split
+lies in the future of an earlier day, so that day is told on another basis, as Yahoo would have told it; the last day's
 basis is that of the truth.
 """
 
@@ -34,11 +34,11 @@ NO_DATA = {"code": "Bad Request", "description": "Data doesn't exist for startDa
 class Security:
     """A symbol and what happens to it. bars: the truth, on the basis of its last day. yahoo: Yahoo's spelling.
 
-    splits, dividends: day -> ratio, or share of the price that is paid out. unlisted: splits that Yahoo does not tell of.
-    applied: day -> when Yahoo begins to divide earlier prices by the split of that day. late: days whose row is blank
-    on their own evening. early: days whose Volume is too low on their own evening. listed, gone: first and last day in the
-    directory. forgotten: from when on Yahoo has nothing. began: what Yahoo tells as the first day. renamed: the symbol that
-    Yahoo answers with.
+    splits, dividends: day -> ratio, or share of the price that is paid out. unlisted: splits that Yahoo does not tell
+    of. applied: day -> when Yahoo begins to divide earlier prices by the split of that day. late: days whose row is
+    blank on their own evening. early: days whose Volume is too low on their own evening. listed, gone: first and last
+    day in the directory. forgotten: from when on Yahoo has nothing. began: what Yahoo tells as the first day. renamed:
+    the symbol that Yahoo answers with.
     """
 
     symbol: str
@@ -89,7 +89,7 @@ def stamp(day: date, at: time = OPEN) -> int:
 
 
 class StandIn:
-    """The server's state. now: what time it is. log: the symbols of the chart requests, in order, refused ones included.
+    """The server's state. now: what time it is. log: the symbols of the chart requests, in their order.
 
     refusals: how many of the next chart requests to refuse. faults: symbol -> what goes wrong with its next requests.
     """
@@ -111,8 +111,20 @@ class StandIn:
         today = self.now.astimezone(NEW_YORK).date()
         traded = [one for one in self.securities.values() if one.listed <= today <= one.gone and one.symbol[0] != "^"]
         rows = [
-            ("Y", one.symbol, f"{one.symbol} Inc.", "N", " ", "N" if one.kind == "EQUITY" else "Y", "100", "N", "", "")
-            + (one.symbol, "N")
+            (
+                "Y",
+                one.symbol,
+                f"{one.symbol} Inc.",
+                "N",
+                " ",
+                "NY"[one.kind == "ETF"],
+                "100",
+                "N",
+                "",
+                "",
+                one.symbol,
+                "N",
+            )
             for one in traded
         ]
         rows.append(("Y", "ZXZZT", "NASDAQ TEST STOCK", "Q", "G", "N", "100", "Y", "N", "", "ZXZZT", "N"))
@@ -187,11 +199,12 @@ class StandIn:
 def make_handler(state: StandIn) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        wbufsize = -1  # an answer in one piece: in two it would wait 40 ms for an acknowledgement
 
         def log_message(self, *_):
             pass
 
-        def do_GET(self):  # noqa: N802
+        def do_GET(self):
             url = urlsplit(self.path)
             host = self.headers.get("X-Stand-In-For", "www.nasdaqtrader.com")
             state.hosts[host] += 1
@@ -224,6 +237,8 @@ def make_handler(state: StandIn) -> type[BaseHTTPRequestHandler]:
                     self.answer(200, "null")
                 case "unwell":
                     self.answer(200, '{"chart": {"result": null, "error": {"code": "Internal", "description": "ill"}}}')
+                case "refuse":
+                    self.answer(429, "Too Many Requests\r\n", "text/html")
                 case "503":
                     self.answer(503, "<html></html>", "text/html")
                 case "hang":

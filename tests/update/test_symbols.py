@@ -1,0 +1,90 @@
+"""Spellings, and NASDAQ's directory as text."""
+
+import subprocess
+import sys
+from datetime import datetime
+
+import pytest
+
+from pipeline.update.listing import COLUMNS, NEW_YORK, DirectoryError, format_metadata, parse_listing, read_metadata
+from pipeline.update.spelling import NASDAQ_SYMBOL, YAHOO_SYMBOL, spell_for_yahoo
+from tests.update.stand_in import Security, StandIn, evening
+
+
+@pytest.mark.parametrize(
+    ("nasdaq", "yahoo"),
+    [
+        ("AAPL", "AAPL"),
+        ("AACIW", "AACIW"),
+        ("BRK.B", "BRK-B"),
+        ("AGM-A", "AGM-PA"),
+        ("ABC-", "ABC-P"),
+        ("BAC+A", "BAC-WTA"),
+        ("AAC+", "AAC-WT"),
+        ("AAC=", "AAC-UN"),
+        ("GUT^", "GUT-RI"),
+        ("CARR#", "CARR-WI"),
+        ("^GSPC", "^GSPC"),
+        ("ABC*", None),
+        ("ABC%", None),
+        ("ABC$", None),
+        ("ZXYZ~", None),
+        ("../X", None),
+        ("", None),
+    ],
+)
+def test_symbols_are_spelled_as_yahoo_does(nasdaq, yahoo):
+    assert spell_for_yahoo(nasdaq) == yahoo
+
+
+def test_patterns_take_linear_time():
+    code = (
+        "from pipeline.update.spelling import NASDAQ_SYMBOL, YAHOO_SYMBOL\n"
+        "for text in ('A' * 100_000 + '!!', 'A-' * 50_000 + '!', '^' * 100_000):\n"
+        "    assert not NASDAQ_SYMBOL.fullmatch(text) and not YAHOO_SYMBOL.fullmatch(text)"
+    )
+    subprocess.run([sys.executable, "-c", code], timeout=20, check=True)
+    assert NASDAQ_SYMBOL.fullmatch("BRK.B")
+    assert YAHOO_SYMBOL.fullmatch("BRK-B")
+
+
+def list_symbols(days) -> str:
+    return StandIn(
+        [Security("A", {}), Security("BRK.B", {}), Security("SPY", {}, kind="ETF")], evening(days[-1])
+    ).list_symbols()
+
+
+def test_directory_is_read_without_test_issues_and_footer(days):
+    listing = parse_listing(list_symbols(days))
+    assert sorted(listing.rows) == ["A", "BRK.B", "SPY"]
+    assert listing.rows["SPY"]["ETF"] == "Y"
+    assert listing.made == evening(days[-1])
+    assert not listing.is_old(evening(days[-1]))
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda text: "",
+        lambda text: "<html>Service unavailable</html>",
+        lambda text: text[: text.index("File Creation")],
+        lambda text: text[: len(text) // 2],
+        lambda text: text.replace("File Creation Time: ", "File Creation Time: soon"),
+        lambda text: text.replace("Y|A|", "Y|"),
+        lambda text: text.replace("NASDAQ Symbol|", ""),
+    ],
+)
+def test_directory_that_is_not_whole_is_refused(spoil, days):
+    with pytest.raises(DirectoryError):
+        parse_listing(spoil(list_symbols(days)))
+
+
+def test_metadata_comes_back_as_it_was():
+    name = 'Agilent "A", Inc.'
+    row = dict.fromkeys(COLUMNS, "") | {"NASDAQ Symbol": "A", "Security Name": name}
+    assert read_metadata(format_metadata({"A": row})) == {"A": row}
+
+
+def test_old_directory_is_known_as_old(days):
+    made = parse_listing(list_symbols(days))
+    assert made.is_old(datetime(days[-1].year + 1, 1, 1, tzinfo=NEW_YORK))
