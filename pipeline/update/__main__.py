@@ -9,6 +9,8 @@ Exit codes: 0 done or nothing to do, 2 usage, 3 nobody can be reached, 4 too man
 import argparse
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
@@ -19,6 +21,7 @@ from pipeline.errors import ParameterError, PipelineError
 from pipeline.update.market import RATE, update_folder
 from pipeline.update.summary import show_result
 
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
 OLDEST = datetime(1990, 1, 1, tzinfo=UTC)
 
 
@@ -29,18 +32,16 @@ class Interrupted(BaseException):
 def main() -> int:
     options = read_arguments()
     screen, errors = Console(highlight=False), Console(stderr=True, highlight=False)
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, interrupt)
     try:
-        symbols = read_symbols(options.symbols) if options.symbols else None
-        result = update_folder(
-            options.data_dir.expanduser(),
-            symbols,
-            read_rate(options.rate),
-            options.full,
-            read_time(options.as_of) if options.as_of else None,
-            lambda text: screen.print(text, markup=False, soft_wrap=True),
-        )
+        with catch_signals():
+            result = update_folder(
+                options.data_dir,
+                read_symbols(options.symbols) if options.symbols is not None else None,
+                read_rate(options.rate),
+                options.full,
+                read_time(options.as_of) if options.as_of is not None else None,
+                lambda text: screen.print(text, markup=False, soft_wrap=True),
+            )
         show_result(result, screen)
         result.check()
     except PipelineError as error:
@@ -103,10 +104,21 @@ def read_time(text: str) -> datetime:
     return time
 
 
-def interrupt(number: int, _: FrameType | None) -> None:
-    for one in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(one, signal.SIG_IGN)  # what ends the update must not be interrupted in turn
-    raise Interrupted(number)
+@contextmanager
+def catch_signals() -> Iterator[None]:
+    """Turn SIGINT and SIGTERM into Interrupted, once: what ends the update must not be interrupted in turn."""
+
+    def interrupt(number: int, _: FrameType | None) -> None:
+        for one in SIGNALS:
+            signal.signal(one, signal.SIG_IGN)
+        raise Interrupted(number)
+
+    before = {one: signal.signal(one, interrupt) for one in SIGNALS}
+    try:
+        yield
+    finally:
+        for one, handler in before.items():
+            signal.signal(one, handler)
 
 
 if __name__ == "__main__":

@@ -90,7 +90,7 @@ def update_folder(
     line. Raises ResourceError without yfinance, InputError for a folder that cannot be one or cannot be begun,
     LockedError if another update holds it. The result's `check` says whether it is good enough.
     """
-    now = now or datetime.now(UTC)
+    root, now = root.expanduser(), now or datetime.now(UTC)
     result = UpdateResult(root, find_final_session(now))
     with closing(open_yahoo(rate)) as yahoo, hold_folder(root) as folder, open_ledger(folder) as ledger:
         catalogue = read_catalogue(folder, now)

@@ -10,7 +10,7 @@ import socket
 import struct
 import threading
 from collections import Counter
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import date, datetime, time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -203,6 +203,10 @@ def make_handler(state: StandIn) -> type[BaseHTTPRequestHandler]:
 
         def log_message(self, *_):
             pass
+
+        def handle(self):
+            with suppress(ConnectionError):  # the client was killed
+                super().handle()
 
         def do_GET(self):
             url = urlsplit(self.path)
