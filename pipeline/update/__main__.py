@@ -17,7 +17,7 @@ from types import FrameType
 
 from rich.console import Console
 
-from pipeline.errors import ParameterError, PipelineError
+from pipeline.errors import ParameterError, PipelineError, ResourceError
 from pipeline.update.market import RATE, update_folder
 from pipeline.update.summary import show_result
 
@@ -50,6 +50,11 @@ def main() -> int:
         code, what = (
             128 + signalled.args[0],
             "interrupted; all files are whole, the same command goes on from here.",
+        )
+    except OSError as error:
+        code, what = (
+            ResourceError.exit_code,
+            f"{error}. All files are whole: mend that, and run the same command again.",
         )
     else:
         return 0

@@ -45,8 +45,11 @@ class Catalogue:
 
     def find(self, name: str) -> str:
         """The symbol that somebody means: as its file or the directory spell it, else as Yahoo spells one of these."""
-        if name in self.files or name in self.known:
+        if name in self.files:
             return name
+        if name in self.known:
+            yahoo = self.spell(name)
+            return yahoo if yahoo in self.files and yahoo not in self.known else name
         return next((symbol for symbol in self.listed or () if spell_for_yahoo(symbol) == name), name)
 
     def list_unfiled(self) -> set[str]:

@@ -1,7 +1,7 @@
 """One symbol brought up to date: read its file, ask Yahoo, judge the answer, write."""
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pipeline.update.yahoo import Yahoo
 
 STOCKS, ETFS = FOLDERS
+LONG = timedelta(days=365)  # after which nearly every symbol has paid a dividend: its past is asked for at once
 OLDEST = date(1927, 1, 1)  # Yahoo's first prices, those of the S&P 500, are of the end of this year
 
 
@@ -72,7 +73,7 @@ def update_symbol(task: Task, folder: MarketFolder, yahoo: "Yahoo", final: date,
             return write_new(task, folder, yahoo.ask(task.spelling, OLDEST, final))
         if last >= final and not full:
             return Outcome("current", last, len(file.bars))
-        if not full:
+        if not full and final - last < LONG:
             answer = yahoo.ask(task.spelling, find_overlap(file), final)
             common = check_identity(file, answer, task.spelling)
             if is_same_basis(file, answer, common):

@@ -8,6 +8,7 @@ import pytest
 from pipeline.errors import InputError, QualityError
 from pipeline.ingest.source import open_source
 from pipeline.update.bars import format_bars
+from pipeline.update.folder import MarketFolder
 from pipeline.update.ledger import read_ledger
 from tests.update.stand_in import Security, read_folder
 
@@ -370,3 +371,54 @@ def test_somebody_comes_back_after_a_month(open_market, real_bars, days):
     assert states(result) == {"A": "appended", "B": "restated", "C": "restated"}
     for one in securities:
         assert market.read(one.symbol) == format_bars(one.bars)
+
+
+def test_after_more_than_a_year_all_rows_are_asked_for_at_once(open_market, real_bars, days):
+    bars = max(real_bars, key=len)
+    market = open_market([Security("A", bars, dividends={days[-100]: 0.01, days[-5]: 0.01})], days[-300])
+    assert states(market.update(days[-1])) == {"A": "restated"}
+    assert market.state.log == ["A"]
+    assert market.read("A") == format_bars(bars)
+
+
+def test_full_fetches_everything_once(open_market, real_bars, days):
+    """Also a past that was changed long before the last ten sessions, which no other update looks at."""
+    market = open_market([Security("A", real_bars[0]), Security("B", real_bars[1])], days[-4])
+    path = market.root / "stocks" / "A.csv"
+    path.write_text(path.read_text().replace(real_bars[0][days[-60]].format(days[-60]), f"{days[-60]},1,1,1,1,1,1"))
+    market.update(days[-1], symbols=["A"])
+    assert market.read("A") != format_bars(real_bars[0])
+    assert states(market.update(full=True)) == {"A": "restated", "B": "appended"}
+    assert market.state.log == ["A", "B"]
+    assert market.read("A") == format_bars(real_bars[0])
+    market.update(full=True)
+    assert market.state.log == []
+
+
+def test_an_update_that_has_nothing_to_do_touches_nothing(open_market, real_bars, days):
+    market = open_market([Security("A", real_bars[0])], days[-4])
+    market.update(days[-1])
+    before = open_source("folder", str(market.root)).stat_fingerprint
+    market.update()
+    assert open_source("folder", str(market.root)).stat_fingerprint == before
+
+
+def test_the_ledger_is_written_once(open_market, real_bars, days, monkeypatch):
+    """A journal takes the outcomes meanwhile: to write the ledger anew for each of 8,000 symbols would be quadratic."""
+    written = []
+    replace = MarketFolder.replace
+    monkeypatch.setattr(
+        MarketFolder, "replace", lambda folder, path, data: (written.append(path.name), replace(folder, path, data))
+    )
+    market = open_market([Security(f"S{number}", real_bars[0]) for number in range(12)], days[-4])
+    market.update(days[-1])
+    assert written.count("updates.json") == 1
+    assert len(written) <= 12 + 3
+
+
+def test_a_stand_in_is_asked_through_no_proxy(open_market, real_bars, days, monkeypatch):
+    for name in ("http_proxy", "https_proxy", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    market = open_market([Security("A", real_bars[0])], days[-4])
+    assert states(market.update(days[-1])) == {"A": "appended"}
+    assert not any("warning" in line for line in market.told)

@@ -2,10 +2,11 @@
 
 import subprocess
 import sys
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import pytest
 
+from pipeline.update import listing
 from pipeline.update.listing import COLUMNS, NEW_YORK, DirectoryError, format_metadata, parse_listing, read_metadata
 from pipeline.update.spelling import NASDAQ_SYMBOL, YAHOO_SYMBOL, spell_for_yahoo
 from tests.update.stand_in import Security, StandIn, evening
@@ -55,11 +56,11 @@ def list_symbols(days) -> str:
 
 
 def test_directory_is_read_without_test_issues_and_footer(days):
-    listing = parse_listing(list_symbols(days))
-    assert sorted(listing.rows) == ["A", "BRK.B", "SPY"]
-    assert listing.rows["SPY"]["ETF"] == "Y"
-    assert listing.made == evening(days[-1])
-    assert not listing.is_old(evening(days[-1]))
+    found = parse_listing(list_symbols(days))
+    assert sorted(found.rows) == ["A", "BRK.B", "SPY"]
+    assert found.rows["SPY"]["ETF"] == "Y"
+    assert found.made == evening(days[-1])
+    assert not found.is_old(evening(days[-1]))
 
 
 @pytest.mark.parametrize(
@@ -88,3 +89,26 @@ def test_metadata_comes_back_as_it_was():
 def test_old_directory_is_known_as_old(days):
     made = parse_listing(list_symbols(days))
     assert made.is_old(datetime(days[-1].year + 1, 1, 1, tzinfo=NEW_YORK))
+
+
+@pytest.mark.parametrize(
+    ("age", "ftp", "expected"), [(0, "new", ["https"]), (30, "new", ["https", "ftp"]), (30, "", ["https", "ftp"])]
+)
+def test_ftp_is_asked_where_http_is_not_current(days, monkeypatch, age, ftp, expected):
+    """Of the two the newer is taken, and an old one where there is no other."""
+    now = evening(days[-1])
+    made = {"https": now - timedelta(days=age), "ftp": now}
+    asked = []
+
+    def fetch(address: str, direct: bool) -> str:
+        asked.append(address.split(":")[0])
+        if asked[-1] == "ftp" and not ftp:
+            raise DirectoryError("no FTP here")
+        return StandIn([Security("A", {})], made[asked[-1]]).list_symbols()
+
+    monkeypatch.delenv("NASDAQ_URL", raising=False)
+    monkeypatch.setattr(listing, "fetch", fetch)
+    found = listing.fetch_listing(now)
+    assert asked == expected
+    assert found.made == made[expected[-1] if ftp else "https"]
+    assert found.is_old(now) == (not ftp)
