@@ -47,15 +47,11 @@ def main() -> int:
     except PipelineError as error:
         code, what = error.exit_code, str(error)
     except Interrupted as signalled:
-        code, what = (
-            128 + signalled.args[0],
-            "interrupted; all files are whole, the same command goes on from here.",
-        )
+        code = 128 + signalled.args[0]
+        what = "interrupted; all files are whole, and the same command goes on from here."
     except OSError as error:
-        code, what = (
-            ResourceError.exit_code,
-            f"{error}. All files are whole: mend that, and run the same command again.",
-        )
+        code = ResourceError.exit_code
+        what = f"{error}. All files are whole: mend that, and run the same command again."
     else:
         return 0
     errors.print(f"error: {what}", style="red", markup=False, soft_wrap=True)
@@ -67,7 +63,7 @@ def read_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m pipeline.update", description=about, epilog=codes)
     parser.add_argument("--data-dir", type=Path, required=True, metavar="FOLDER", help="begun if it is not there")
     parser.add_argument("--symbols", metavar="FILE", help="only these, a symbol a line; or a list: AAPL,BRK.B,^GSPC")
-    help_rate = f"requests a second at most; default {RATE:g}, which Yahoo is known to bear"
+    help_rate = f"requests a second at most; default {RATE:g}, two in five seconds"
     parser.add_argument("--rate", default=str(RATE), metavar="NUMBER", help=help_rate)
     parser.add_argument("--full", action="store_true", help="fetch all rows, for a first catch-up after years")
     parser.add_argument("--as-of", metavar="TIME", help="what now is, for replays: 2021-01-27T20:15-05:00")

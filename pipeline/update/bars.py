@@ -60,12 +60,11 @@ class UnusableFileError(Exception):
 class BarFile:
     """A CSV, line by line, so that what is not changed keeps its bytes.
 
-    lines: without their ends, the header among them. bars: those of the whole rows. places: day -> line, also of rows
-    with blanks in them.
+    lines: without the line feed, the header among them. bars: those of the whole rows. places: day -> line, also of
+    rows with blanks in them.
     """
 
     lines: list[str]
-    end: str = "\n"
     bars: dict[date, Bar] = field(default_factory=dict)
     places: dict[date, int] = field(default_factory=dict)
 
@@ -76,15 +75,12 @@ class BarFile:
             text = data.decode()
         except UnicodeDecodeError as error:
             raise UnusableFileError(f"the file is not UTF-8 (byte {error.start})") from error
-        end = "\r\n" if "\r\n" in text else "\n"
-        lines = text.split(end)
-        if lines[-1] == "":
-            lines.pop()
-        if not lines or lines[0].removeprefix("\N{BOM}") != HEADER:
+        lines = text.removesuffix("\n").split("\n")
+        if lines[0].removeprefix("\N{BOM}").removesuffix("\r") != HEADER:
             raise UnusableFileError(f"the file does not begin with {HEADER}")
-        found = cls(lines, end)
+        found = cls(lines)
         for place, line in enumerate(lines[1:], 1):
-            day, bar = parse_row(line)
+            day, bar = parse_row(line.removesuffix("\r"))
             if day is None or day in found.bars:  # of a day that is there twice ingest keeps the first
                 continue
             found.places[day] = place
@@ -98,25 +94,19 @@ class BarFile:
 
     def put(self, bars: dict[date, Bar]) -> None:
         """Add bars, or exchange those of days that are there. All other lines stay as they are."""
-        new = []
-        for day, bar in bars.items():
+        end = "\r" if self.lines[0].endswith("\r") else ""  # Windows' line ends
+        for day, bar in sorted(bars.items()):
+            line = bar.format(day) + end
             if day in self.places:
-                self.lines[self.places[day]] = bar.format(day)
-            else:
-                new.append(day)
-        last = self.last_day
+                self.lines[self.places[day]] = line
+                continue
+            place = min((place for other, place in self.places.items() if other > day), default=len(self.lines))
+            self.lines.insert(place, line)
+            self.places = {other: was + (was >= place) for other, was in self.places.items()} | {day: place}
         self.bars |= bars
-        late = {day for day in new if last is not None and day < last}
-        for day in sorted(late):
-            after = min(place for other, place in self.places.items() if other > day)
-            self.lines.insert(after, bars[day].format(day))
-            self.places = {other: place + (place >= after) for other, place in self.places.items()} | {day: after}
-        for day in sorted(set(new) - late):
-            self.places[day] = len(self.lines)
-            self.lines.append(bars[day].format(day))
 
     def format(self) -> bytes:
-        return (self.end.join(self.lines) + self.end).encode()
+        return ("\n".join(self.lines) + "\n").encode()
 
 
 def parse_row(line: str) -> tuple[date | None, Bar | None]:

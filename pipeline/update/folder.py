@@ -6,7 +6,7 @@ and nothing else.
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -38,7 +38,7 @@ class MarketFolder:
         """Symbol -> its CSVs: more than one where it is in both stocks/ and etfs/. names: the metadata's."""
         found: dict[str, list[Path]] = {}
         for kind in FOLDERS:
-            for path in sorted((self.root / kind).glob("[!.]*.csv")):
+            for path in sorted((self.root / kind).glob("[!.]*.[cC][sS][vV]")):
                 found.setdefault(read_symbol(f"{kind}/{path.name}", names), []).append(path)
         return found
 
@@ -53,7 +53,8 @@ class MarketFolder:
             path.parent.mkdir(exist_ok=True)
             beside.replace(path)
         except OSError as error:
-            beside.unlink(missing_ok=True)
+            with suppress(OSError):
+                beside.unlink()
             raise explain_full(path, error) from error
 
 

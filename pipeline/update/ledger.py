@@ -113,15 +113,16 @@ def read_entries(root: Path) -> dict[str, Entry]:
 
 def read_entry(values: Any) -> Entry | None:
     """An entry out of JSON; None if it is none."""
+    empty = asdict(Entry(""))
     try:
         entry = Entry(**values)
+        typed = all(isinstance(value, type(empty[name])) for name, value in asdict(entry).items())
         for day in (entry.through, entry.session, entry.whole, entry.missed):
             date.fromisoformat(day or "2000-01-01")
-        datetime.fromisoformat(entry.asked or "2000-01-01T00:00+00:00").astimezone()
+        asked = datetime.fromisoformat(entry.asked or "2000-01-01T00:00+00:00")
+        return entry if typed and entry.state in STATES and asked.tzinfo else None
     except (TypeError, ValueError):
         return None
-    numbers = (entry.rows, entry.added, entry.revised, entry.tries, entry.absences)
-    return entry if all(isinstance(number, int) for number in numbers) and entry.state in STATES else None
 
 
 def shorten(entry: Entry) -> dict[str, str | int]:

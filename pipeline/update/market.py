@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -59,10 +60,11 @@ class UpdateResult:
 
     def check(self) -> None:
         """Raises InputError if nobody answered, QualityError if too many symbols are not at the session."""
-        if self.asked and not self.answered:
-            raise InputError(f"Yahoo cannot be reached: {self.stopped or self.tell_first_failure()}. Try again later.")
         stale = self.stale
-        if len(stale) > max(FEW, MAX_STALE_SHARE * len(self.entries)):
+        too_many = len(stale) > max(FEW, MAX_STALE_SHARE * len(self.entries))
+        if self.asked and not self.answered and (too_many or len(stale) == len(self.entries)):
+            raise InputError(f"Yahoo cannot be reached: {self.stopped or self.tell_first_failure()}. Try again later.")
+        if too_many:
             counts = Counter(self.entries[symbol].state or "not asked" for symbol in stale)
             why = ", ".join(f"{count:,} {state}" for state, count in counts.most_common())
             advice = f"{self.stopped}. " if self.stopped else ""
@@ -101,7 +103,8 @@ def update_folder(
         try:
             if plan.tasks:
                 tell(PERSONAL_USE)
-                ask_all(plan.tasks, folder, ledger, yahoo, result, full, now)
+                ask = partial(ask_patiently, folder=folder, yahoo=yahoo, final=result.session, full=full)
+                ask_all(plan.tasks, ask, ledger, result, now)
         finally:
             write_metadata(folder, catalogue, ledger.entries)
         result.requests = yahoo.requests
@@ -118,26 +121,20 @@ def open_yahoo(rate: float) -> "Yahoo":
 
 
 def ask_all(
-    tasks: Sequence[Task],
-    folder: MarketFolder,
-    ledger: Ledger,
-    yahoo: "Yahoo",
-    result: UpdateResult,
-    full: bool,
-    now: datetime,
+    tasks: Sequence[Task], ask: Callable[[Task], Outcome], ledger: Ledger, result: UpdateResult, now: datetime
 ) -> None:
-    """Ask for one symbol after the other, until all are asked or Yahoo has had enough."""
+    """Ask for one symbol after the other, until all are asked or Yahoo has had enough. ask: gives a task's outcome."""
     failures = 0
     with tqdm(tasks, unit=" symbols", disable=None, dynamic_ncols=True) as bar:
         for task in bar:
             bar.set_postfix_str(task.symbol, refresh=False)
             result.asked += 1
-            outcome = ask_patiently(task, folder, yahoo, result.session, full)
+            outcome = ask(task)
             ledger.put(task.symbol, make_entry(outcome, task.before, result.session, now))
             failures = failures + 1 if outcome.state == "failed" else 0
             result.answered += outcome.state not in ("failed", "refused")
             if outcome.state == "refused":
-                result.stopped = f"Yahoo refused {MAX_REFUSALS} times in a row, after {yahoo.requests:,} requests"
+                result.stopped = f"Yahoo refused {MAX_REFUSALS} times in a row, after {result.answered:,} answers"
             elif failures == MAX_FAILURES:
                 result.stopped = f"{failures} symbols in a row had no answer, the last one: {outcome.note}"
             if result.stopped:

@@ -15,9 +15,10 @@ QUIET = ("appended", "current", "delisted")  # states that a long list need not 
 def show_result(result: UpdateResult, screen: Console) -> None:
     """Print the outcomes: counts by state, then symbols with their reasons, at most MOST_LINES of them."""
     entries = result.entries
+    current = sum(entry.through >= result.session.isoformat() for entry in entries.values())
     screen.print(
-        f"{len(entries) - len(result.stale):,} of {len(entries):,} symbols are current, the last session being "
-        f"{result.session}. Asked: {result.asked:,} symbols, {result.requests:,} requests.",
+        f"{current:,} of {len(entries):,} symbols have the session of {result.session}. "
+        f"Asked for {result.asked:,} symbols in {result.requests:,} requests.",
         markup=False,
         soft_wrap=True,
     )

@@ -93,8 +93,8 @@ class PoliteSession(requests.Session[requests.Response]):
     def request(self, method: HttpMethod, url: str, *args: Any, **options: Any) -> requests.Response:
         if CHART in url:
             response = self.send(method, url, *args, **options)
-            check_chart(response)
             self.refusals = 0
+            check_chart(response)
             return response
         # Where yfinance gets no cookie, or can keep none, it would ask for one before each request for prices.
         if url not in self.asked_once:

@@ -49,7 +49,7 @@ def test_outcomes_are_told_and_the_second_call_has_nothing_to_do(call, five, day
     code, told, errors = call(five)
     assert (code, errors) == (0, "")
     assert told.count("personal use") == 1
-    assert f"5 of 5 symbols are current, the last session being {days[-1]}" in told
+    assert f"5 of 5 symbols have the session of {days[-1]}." in told
     assert "appended  5" in told
     code, told, errors = call(five)
     assert (code, errors, len(five.state.log)) == (0, "", 5)

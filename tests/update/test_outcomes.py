@@ -24,17 +24,20 @@ def states(result) -> dict[str, str]:
 
 
 def test_rows_are_appended_and_earlier_bytes_stay(open_market, real_bars, days):
+    """Junk, a blank row, an odd way to write a number and a change of line ends in the middle are not ours to mend."""
     market = open_market([Security("A", real_bars[0])], days[-4])
-    path = market.root / "stocks" / "A.csv"
+    (market.root / "stocks" / "A.csv").rename(market.root / "stocks" / "A.CSV")
+    path = market.root / "stocks" / "A.CSV"
     header, *lines = path.read_text().splitlines()
     odd = [header, "junk", f"{days[20]},,,,,,", *lines[:-9], lines[-9].replace(",", ",0", 1), *lines[-8:]]
-    path.write_bytes("\r\n".join(odd).encode() + b"\r\n")  # a blank row, junk, an odd number, Windows' line ends
+    data = "\r\n".join(odd[:-5]) + "\r\n" + "\n".join(odd[-5:]) + "\n"
+    path.write_bytes(data.encode())
     result = market.update(days[-1])
     assert states(result) == {"A": "appended"}
     assert market.state.log == ["A"]
-    written = path.read_bytes().decode().split("\r\n")
-    assert written[: len(odd)] == odd
-    assert written[len(odd) :] == [real_bars[0][day].format(day) for day in days[-3:]] + [""]
+    added = "".join(real_bars[0][day].format(day) + "\r\n" for day in days[-3:])
+    assert path.read_bytes().decode() == data + added
+    assert list(read_folder(market.root)) == []
 
 
 @pytest.mark.parametrize("event", [{"dividends": 0.01}, {"splits": 4.0}, {"splits": 0.1}])
@@ -262,7 +265,18 @@ def test_nothing_is_asked_twice(open_market, real_bars, days):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "[]", "[" * 100_000, '{"A": 1}', '{"A": {"state": "current", "through": 7}}', '{"A": {"st', "\0"]
+    "text",
+    [
+        "",
+        "[]",
+        "[" * 100_000,
+        "\0",
+        '{"A": 1}',
+        '{"A": {"st',
+        '{"A": {"state": ["current"]}}',
+        '{"A": {"state": "current", "through": 7}}',
+        '{"A": {"state": "behind", "asked": "2013-01-01T00:00:00"}}',
+    ],
 )
 def test_a_damaged_ledger_is_no_ledger(open_market, real_bars, days, text):
     market = open_market([Security("A", real_bars[0])], days[-4])
@@ -311,16 +325,19 @@ def test_without_a_directory_a_folder_with_names_goes_on(open_market, real_bars,
         market.update()
 
 
-def test_delisting_is_recorded_after_three_absences_and_the_file_stays(open_market, real_bars, days):
-    dead = Security("A", rows_until(real_bars[0], days[-8]), gone=days[-7], forgotten=days[-6])
+@pytest.mark.parametrize("state", ["missing", "behind"])
+def test_delisting_is_recorded_after_three_absences_and_the_file_stays(open_market, real_bars, days, state):
+    forgotten = days[-6] if state == "missing" else date.max
+    dead = Security("A", rows_until(real_bars[0], days[-8]), gone=days[-7], forgotten=forgotten)
     market = open_market([dead, Security("B", real_bars[1])], days[-10])
     outcomes = []
     for day in days[-8:]:
         result = market.update(day)
+        market.state.now += timedelta(hours=2)
         market.update()  # the same evening counts once
         outcomes.append(result.entries["A"].state)
         result.check()
-    assert outcomes == ["appended", "behind", "missing", "missing", *["delisted"] * 4]
+    assert outcomes == ["appended", "behind", state, state, *["delisted"] * 4]
     assert "A" not in market.state.log
     assert market.read("A") == format_bars(dead.bars)
     assert open_source("folder", str(market.root)).names["A"] == "A Inc."
@@ -422,3 +439,13 @@ def test_a_stand_in_is_asked_through_no_proxy(open_market, real_bars, days, monk
     market = open_market([Security("A", real_bars[0])], days[-4])
     assert states(market.update(days[-1])) == {"A": "appended"}
     assert not any("warning" in line for line in market.told)
+
+
+def test_a_few_symbols_without_an_answer_are_no_failure_of_the_whole(open_market, real_bars, days):
+    market = open_market([Security(name, real_bars[0]) for name in "ABCDE"], days[-4])
+    market.state.faults = {"B": ["html"] * 9, "C": ["html"] * 9}
+    market.update(days[-1]).check()
+    market.update().check()
+    assert market.state.log == ["B", "B", "C", "C"]
+    with pytest.raises(InputError, match="cannot be reached: JSON"):
+        market.update(symbols=["B", "C"]).check()
