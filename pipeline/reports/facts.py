@@ -19,6 +19,7 @@ from pipeline.datasets.files import hash_code
 from pipeline.datasets.run_folder import RunFolder
 from pipeline.datasets.store import Version
 from pipeline.libraries import read_libraries
+from pipeline.urls import find_all_secrets
 
 SECRET_NAME = re.compile(r"TOKEN|SECRET|PASSWORD|PASSWD|API_?KEY|CREDENTIAL|_KEY$", re.IGNORECASE)
 
@@ -101,6 +102,7 @@ def scrub_folder(folder: Path) -> None:
 def scrub(text: str) -> str:
     """The text without the value of any secret, as it is or as HTML, JSON and Python write it."""
     secrets = {value for name, value in os.environ.items() if SECRET_NAME.search(name) and len(value) >= 8}
+    secrets |= find_all_secrets(os.environ)
     forms = {write(value) for value in secrets for write in (str, escape, partial(escape, quote=False))}
     forms |= {write(value)[1:-1] for value in secrets for write in (repr, json.dumps)}
     for form in sorted(forms, key=len, reverse=True):

@@ -18,10 +18,12 @@ import duckdb
 
 from pipeline.datasets.run_folder import RunFolder
 from pipeline.errors import ParameterError, PipelineError
+from pipeline.sql.address import names_postgresql
 from pipeline.sql.postgresql import load_postgresql
 from pipeline.sql.tables import METRICS, SQL_TYPES, find_published, literal, quote
 
 DATABASE_FILE = "market.duckdb"
+VARIABLE = "DATABASE_URL"
 OLDEST_DUCKDB = "v1.0.0"  # what has to be able to open the file
 
 
@@ -95,20 +97,36 @@ def escape(home: Path, pattern: str) -> str:
     return literal(f"{glob.escape(str(home))}/{pattern}")
 
 
+def find_url(given: str | None) -> str | None:
+    """The PostgreSQL to load into: `given`, or what the environment names; None for a file instead.
+
+    The environment may be another program's: a database of another kind is left alone there, with a warning. Raises
+    ParameterError where such a one is given.
+    """
+    url = (os.environ.get(VARIABLE, "") if given is None else given).strip()
+    if names_postgresql(url):
+        return url
+    if given is not None:
+        raise ParameterError("--database-url must begin with postgresql://")
+    if url:
+        what = f"{VARIABLE} in the environment does not begin with postgresql://, so {DATABASE_FILE} is written instead"
+        print(f"warning: {what}.", file=sys.stderr)
+    return None
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description="The published datasets for SQL: in a DuckDB file or in PostgreSQL.")
     parser.add_argument("--run-dir", type=Path, required=True, metavar="DIR", help="the run folder")
-    help_url = "postgresql://USER@HOST/DATABASE; better in the environment: a command line is seen by everybody"
-    parser.add_argument("--database-url", default=os.environ.get("DATABASE_URL"), metavar="URL", help=help_url)
+    help_url = "postgresql://USER@HOST/DATABASE; a command line is seen by everybody: better in the environment"
+    parser.add_argument("--database-url", metavar="URL", help=f"{help_url}, as {VARIABLE}")
     options = parser.parse_args()
     run = RunFolder(options.run_dir)
     try:
-        if not options.database_url:
+        url = find_url(options.database_url)
+        if url is None:
             print(write_views(run))
             return 0
-        if not options.database_url.startswith(("postgresql://", "postgres://")):
-            raise ParameterError("The database's URL must begin with postgresql://")
-        for name, rows in load_postgresql(run, options.database_url).items():
+        for name, rows in load_postgresql(run, url).items():
             print(f"{name:<12}{rows:>14,} rows")
     except PipelineError as error:
         print(f"error: {error}", file=sys.stderr)

@@ -5,13 +5,10 @@ rows until then and all new ones from then on. A load that dies leaves the old r
 """
 
 import json
-import re
 import time
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from itertools import chain
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -20,6 +17,7 @@ import pyarrow.parquet as pq
 from pipeline.datasets.run_folder import RunFolder
 from pipeline.datasets.store import Version
 from pipeline.errors import InputError, LockedError, ParameterError, PipelineError, ResourceError
+from pipeline.sql.address import hide_secrets, read_address, tell_failure
 from pipeline.sql.tables import METRICS, SQL_TYPES, TABLES, Table, find_published, literal, quote
 
 if TYPE_CHECKING:
@@ -31,7 +29,6 @@ PATIENCE = 600  # seconds to wait for readers of the old tables
 LOCK_TIMEOUT = "300ms"  # less than the second after which PostgreSQL takes two that wait for each other for deadlocked
 OWN_LOCK = 0x6D61726B6574  # of a load, against a second one in the same database
 HELD = f"A transaction has been reading the old rows for {PATIENCE} seconds: they are left. Load again after its end."
-PASSWORD = re.compile(r"://[^:/@]*:([^/]*)@|[?&]password=([^&]*)")
 NOT_AVAILABLE = "55P03"  # PostgreSQL's code for a lock that was not to be had in time
 
 
@@ -42,7 +39,8 @@ def load_postgresql(run: RunFolder, url: str) -> dict[str, int]:
     `prices` and so on are views in the connection's own schema (public, unless the URL says otherwise) of tables in
     the schema beside it that ends in _loaded: what is granted on them, or built on them, stays from load to load.
     Raises InputError if nothing has been published or the server cannot be reached; LockedError, the old rows being
-    left, if another load is running or a reader does not let go of them; ParameterError if a name is taken.
+    left, if another load is running or a reader does not let go of them; ParameterError if a name is taken, or if
+    the URL can be misunderstood.
     """
     published = find_published(run)
     with open_postgresql(url) as connection, connection.cursor() as cursor:
@@ -61,22 +59,25 @@ def load_postgresql(run: RunFolder, url: str) -> dict[str, int]:
 
 @contextmanager
 def open_postgresql(url: str) -> Iterator["Connection"]:
-    """A connection that commits each statement. Its errors become PipelineErrors without the password."""
+    """A connection that commits each statement. Its errors become PipelineErrors, which show of the URL no more than
+    its user and host.
+    """
+    address, told = read_address(url)
     try:
         from adbc_driver_postgresql import dbapi
     except ModuleNotFoundError:
         raise ResourceError("PostgreSQL needs its driver: pip install adbc-driver-postgresql") from None
     try:
-        connection = dbapi.connect(url, autocommit=True)
+        connection = dbapi.connect(address, autocommit=True)
     except dbapi.Error as error:
-        raise InputError(f"PostgreSQL cannot be reached: {hide_password(str(error), url)}") from None
+        raise InputError(f"PostgreSQL cannot be reached: {tell_failure(str(error), told)}") from None
     try:
         with connection:
             yield connection
     except dbapi.Error as error:
         if error.sqlstate == NOT_AVAILABLE:
             raise LockedError(HELD) from None
-        message = hide_password(str(error), url).strip()
+        message = hide_secrets(str(error), url)
         raise PipelineError(f"PostgreSQL refused the load, the old tables are left: {message}") from None
 
 
@@ -189,11 +190,23 @@ def exchange(cursor: "Cursor", target: str, tables: Collection[Table]) -> None:
         cursor.execute(wait_for_readers(present))
     for table in TABLES:
         view = f"{quote(target)}.{quote(table.name)}"
+        if table in tables and lacks_columns(cursor, target, table):
+            cursor.execute(f"DROP VIEW {view}")
         rows = f"SELECT * FROM {quote(staging)}.{quote(table.name)}"
         cursor.execute(f"CREATE OR REPLACE VIEW {view} AS {rows}" if table in tables else f"DROP VIEW IF EXISTS {view}")
     cursor.execute(f"DROP TABLE IF EXISTS {', '.join(f'{quote(live)}.{quote(table.name)}' for table in TABLES)}")
     cursor.execute(f"DROP SCHEMA IF EXISTS {quote(live)}")
     cursor.execute(f"ALTER SCHEMA {quote(staging)} RENAME TO {quote(live)}")
+
+
+def lacks_columns(cursor: "Cursor", target: str, table: Table) -> bool:
+    """Whether the table has lost columns since a view of it was made: PostgreSQL takes none away from a view."""
+    cursor.execute(
+        f"SELECT column_name FROM information_schema.columns WHERE table_schema = {literal(target)} "
+        f"AND table_name = {literal(table.name)} ORDER BY ordinal_position"
+    )
+    shown = [name for (name,) in cursor.fetchall()]
+    return table.schema.names[: len(shown)] != shown
 
 
 def wait_for_readers(views: str) -> str:
@@ -227,10 +240,3 @@ def name_type(field: pa.Field) -> str:
     """A field's type in PostgreSQL, for a column's definition."""
     kind = field.type.value_type if pa.types.is_dictionary(field.type) else field.type
     return SQL_TYPES[kind] + ("" if field.nullable else " NOT NULL")
-
-
-def hide_password(text: str, url: str) -> str:
-    """The text without the URL's password, as it stands there and as it is meant."""
-    for secret in filter(None, chain.from_iterable(PASSWORD.findall(url))):
-        text = text.replace(secret, "***").replace(unquote(secret), "***")
-    return text

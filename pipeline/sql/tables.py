@@ -8,7 +8,7 @@ from pipeline.datasets.contract import FEATURES, PRICES, QUARANTINE, SYMBOLS
 from pipeline.datasets.run_folder import RunFolder
 from pipeline.datasets.store import Version
 
-MEASURES = ("mae", "rmse", "r2", "wape", "rmsle", "skill", "fit_seconds")
+MEASURES = ("mae", "rmse", "r2", "wape", "rmsle", "skill")
 METRICS = pa.schema(
     [
         pa.field("kind", pa.string(), nullable=False),  # same_day or next_day

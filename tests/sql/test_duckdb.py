@@ -23,11 +23,11 @@ def test_views_hold_what_the_parts_hold(market):
 
 def test_metrics_are_a_row_a_model(market):
     write_views(RunFolder(market))
-    rows = ask_file(market, "SELECT kind, model, champion, mae, fit_seconds, train_rows FROM metrics ORDER BY ALL")
+    rows = ask_file(market, "SELECT kind, model, champion, mae, train_rows FROM metrics ORDER BY ALL")
     assert rows == [
-        ("next_day", "naive", True, 1.5, None, None),
-        ("same_day", "grid", True, 1.5, 3.5, 20),
-        ("same_day", "naive", False, 1.5, None, None),
+        ("next_day", "naive", True, 1.5, None),
+        ("same_day", "grid", True, 1.5, 20),
+        ("same_day", "naive", False, 1.5, None),
     ]
 
 
@@ -110,3 +110,22 @@ def test_folder_that_may_only_be_read_is_told_in_a_line(tmp_path):
     assert done.returncode == 7
     (line,) = done.stderr.splitlines()
     assert line.startswith(f"error: {run_dir / 'market.duckdb'} cannot be written")
+
+
+@pytest.mark.parametrize("address", ["sqlite:///db.sqlite3", "mysql://u:p@h/x", " \n"])
+def test_the_database_of_another_program_is_left_alone(tmp_path, address):
+    publish_market(tmp_path)
+    done = sql("--run-dir", tmp_path, DATABASE_URL=address)
+    assert (done.returncode, done.stdout.strip()) == (0, str(tmp_path / "market.duckdb"))
+    assert ask_file(tmp_path, "SELECT count(*) FROM symbols") == [(len(ODD),)]
+    warned = "".join(f"{line.split(' in ')[0]}\n" for line in done.stderr.splitlines())
+    assert warned == ("warning: DATABASE_URL\n" if address.strip() else "")
+
+
+@pytest.mark.parametrize("address", ["sqlite:///db.sqlite3", ""])
+def test_a_database_of_another_kind_that_is_asked_for_is_refused(tmp_path, address):
+    publish_market(tmp_path)
+    done = sql("--run-dir", tmp_path, "--database-url", address)
+    assert done.returncode == 2
+    assert done.stderr == "error: --database-url must begin with postgresql://\n"
+    assert not (tmp_path / "market.duckdb").exists()

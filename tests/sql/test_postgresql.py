@@ -99,6 +99,25 @@ def test_tables_hold_what_the_file_shows(market, url):
     assert (kinds["Volume"], kinds["vol_moving_avg"]) == ("bigint", "double precision")
 
 
+@pytest.mark.parametrize("scheme", ["postgres", "PostgreSQL+psycopg2"])
+def test_other_spellings_of_the_address_work(market, url, scheme):
+    done = sql("--run-dir", market, DATABASE_URL=f" {url.replace('postgresql', scheme, 1)}\n")
+    assert done.returncode == 0, done.stderr
+    assert count_prices(url) == 40 * len(ODD)
+
+
+def test_a_measure_that_is_no_longer_told_leaves_the_view(market, url):
+    load_postgresql(RunFolder(market), url)
+    do(
+        url,
+        "DROP VIEW metrics",
+        "ALTER TABLE public_loaded.metrics ADD fit_seconds float8",
+        "CREATE VIEW metrics AS SELECT kind, model, fit_seconds, mae FROM public_loaded.metrics",
+    )
+    load_postgresql(RunFolder(market), url)
+    assert ask(url, "SELECT DISTINCT mae FROM metrics") == [(1.5,)]
+
+
 def test_any_character_comes_through_and_nul_is_written_out(market, url):
     load_postgresql(RunFolder(market), url)
     assert {symbol for (symbol,) in ask(url, 'SELECT DISTINCT "Symbol" FROM prices')} == set(ODD)
@@ -263,16 +282,6 @@ def test_somebody_elses_table_is_left_alone(market, url, kind):
     assert ask(url, "SELECT * FROM prices") == [(1,)]
     load_postgresql(RunFolder(market), f"{url}&options=-csearch_path%3Dtrading")
     assert ask(url, "SELECT count(*) FROM trading.prices") == [(40 * len(ODD),)]
-
-
-@pytest.mark.parametrize(
-    "address", ["postgresql://u:open%20sesame@127.0.0.1:1/x", "postgresql://u:open%20sesame@[bad/x", "mysql://u:open@h"]
-)
-def test_password_is_never_printed(market, address):
-    done = sql("--run-dir", market, DATABASE_URL=address)
-    assert done.returncode in (2, 3)
-    assert done.stderr.startswith("error: ")
-    assert "open" not in done.stdout + done.stderr
 
 
 def test_missing_driver_is_named(market):
