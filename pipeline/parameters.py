@@ -2,12 +2,14 @@
 
 import difflib
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
 from pipeline.errors import ParameterError
 
+AUTO = "auto"  # instead of a day: the project chooses one that suits the data
 MODEL_NAMES = ("naive", "naive_scaled", "linear", "random_forest", "xgboost", "hist_gradient_boosting", "grid")
 
 
@@ -21,7 +23,7 @@ class Parameter:
     at_least: float | None = None
     at_most: float | None = None
     listed: bool = False  # several choices, separated by commas
-    day: bool = False  # text that is a day, YYYY-MM-DD
+    day: bool = False  # text that is a day, YYYY-MM-DD, or AUTO
     needed: bool = False  # text that must not be empty
     of_run: bool = False  # of run_all.py itself; no notebook declares it
     default: Any = None  # of a parameter of the run
@@ -35,7 +37,7 @@ PARAMETERS = {
     "MAX_QUARANTINE_SHARE": Parameter(float, "largest share of refused rows that is published", at_least=0, at_most=1),
     "WINDOW_DAYS": Parameter(int, "length of the window in days", at_least=2, at_most=1000),
     "WINDOW_RULE": Parameter(str, "what a day of the window is", choices=("rows", "calendar")),
-    "TEST_FROM": Parameter(str, "first day of the test period", day=True),
+    "TEST_FROM": Parameter(str, "first day of the test period; auto: the last fifth of the days", day=True),
     "MODELS": Parameter(str, "the models to train, separated by commas", choices=MODEL_NAMES, listed=True),
     "NEXT_DAY": Parameter(bool, "whether to train the next-day model"),
     "NEXT_DAY_ROWS": Parameter(
@@ -67,8 +69,8 @@ def check_value(name: str, value: Any, parameter: Parameter) -> None:
     low, high = parameter.at_least, parameter.at_most
     if (low is not None and not value >= low) or (high is not None and not value <= high):
         raise ParameterError(f"{name} must be {describe(parameter)}, not {value!r}.")
-    if parameter.day:
-        check_day(name, value)
+    if parameter.day and not is_day(value):
+        raise ParameterError(f"{name} must be {describe(parameter)}, not {value!r}.")
 
 
 def check_choices(name: str, value: str, parameter: Parameter) -> None:
@@ -79,13 +81,11 @@ def check_choices(name: str, value: str, parameter: Parameter) -> None:
             raise ParameterError(f"{name} must be {describe(parameter)}, not {one!r}{hint}")
 
 
-def check_day(name: str, value: str) -> None:
-    try:
-        if date.fromisoformat(value).isoformat() == value:
-            return
-    except ValueError:
-        pass
-    raise ParameterError(f"{name} must be a day as YYYY-MM-DD, not {value!r}.")
+def is_day(value: str) -> bool:
+    """Whether the text is a day, YYYY-MM-DD, or AUTO in its place."""
+    with suppress(ValueError):
+        return value == AUTO or date.fromisoformat(value).isoformat() == value
+    return False
 
 
 def describe(parameter: Parameter) -> str:
@@ -94,6 +94,8 @@ def describe(parameter: Parameter) -> str:
         many = "one or more of" if parameter.listed else "one of"
         return f"{many} {', '.join(parameter.choices)}"
     kind = {str: "text", int: "a whole number", float: "a number", bool: "true or false"}[parameter.kind]
+    if parameter.day:
+        kind += f" that is a day as YYYY-MM-DD, or {AUTO}"
     if parameter.needed:
         kind += " that is not empty"
     if parameter.at_least is not None:

@@ -13,7 +13,7 @@ def score(actual: np.ndarray, predicted: np.ndarray) -> dict[str, float]:
 
     mae, rmse: shares. r2: explained share of the squared deviation from the mean. wape: sum of absolute errors by sum
     of Volume. rmsle: root mean square of log(1 + predicted) - log(1 + actual). Rounded to seven digits, which all
-    machines agree on.
+    machines agree on. n must be 1 or more.
     """
     predicted = as_served(predicted)
     error = predicted - actual
@@ -32,11 +32,13 @@ def score_models(
     actual: np.ndarray, forecasts: Mapping[str, np.ndarray], naive: str = "naive"
 ) -> dict[str, dict[str, float]]:
     """The scores of each forecast, its `skill` against `forecasts[naive]`, and `test_rows`. Unknown answers (NaN) do
-    not count.
+    not count; a forecast that has no other is left out.
     """
     scores = {}
     for name, forecast in forecasts.items():
         known = ~np.isnan(forecast)
+        if not known.any():
+            continue
         skill = measure_skill(actual[known], forecast[known], forecasts[naive][known])
         scores[name] = {
             **score(actual[known], forecast[known]),
@@ -48,7 +50,8 @@ def score_models(
 
 def as_served(predicted: np.ndarray) -> np.ndarray:
     """Whole shares, halves to the even number, nothing below 0."""
-    return np.rint(np.maximum(predicted, 0.0))
+    served: np.ndarray = np.rint(np.maximum(predicted, 0.0))
+    return served
 
 
 def round_digits(value: float, digits: int = 7) -> float:
@@ -57,7 +60,12 @@ def round_digits(value: float, digits: int = 7) -> float:
 
 
 def measure_skill(actual: np.ndarray, predicted: np.ndarray, naive: np.ndarray) -> float:
-    """By which share of the naive answer's MAE the forecast is better; negative if it is worse."""
+    """By which share of the naive answer's MAE the forecast is better; negative if it is worse.
+
+    0 where naive makes no error that could be taken away, NaN where there is no row, or none is foreseen.
+    """
+    if not len(actual):
+        return float("nan")
     naive_error = np.abs(as_served(naive) - actual).mean()
     return float(1 - np.abs(as_served(predicted) - actual).mean() / naive_error) if naive_error else 0.0
 

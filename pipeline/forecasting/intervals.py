@@ -39,10 +39,13 @@ def measure_drift(periods: np.ndarray) -> float:
     """The typical miss (root mean square) of a size class in the years after a calibration.
 
     Twice: the first period is the past, the second the calibration, and the third judges; then all one period later.
-    The classes are tenths of the rows by volume. Returns 0 where there is nothing to judge by.
+    The classes are tenths of the rows by volume. Returns 0 where there is nothing to judge by: a short history has
+    no long past.
     """
     misses = []
     for calibration in (1, 2):
+        if not periods[:calibration].any():
+            continue
         interval = cut_distribution(periods[:calibration].sum(axis=0), periods[calibration], COVERAGE)
         later = periods[calibration + 1].sum(axis=(1, 2))
         inside = (periods[calibration + 1] * cover_bins(interval)).sum(axis=(1, 2))
@@ -50,7 +53,7 @@ def measure_drift(periods: np.ndarray) -> float:
         tenth = np.minimum(place.astype(np.int64), CLASSES - 1)
         rows, covered = (np.bincount(tenth, values, minlength=CLASSES) for values in (later, inside))
         misses.append(covered[rows > 0] / rows[rows > 0] - COVERAGE)
-    missed = np.concatenate(misses)
+    missed = np.concatenate([*misses, np.empty(0)])
     return round(float(np.sqrt(np.square(missed).mean())), 4) if len(missed) else 0.0
 
 

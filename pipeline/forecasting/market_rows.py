@@ -54,7 +54,8 @@ def is_held_out(symbol: np.ndarray) -> np.ndarray:
     """Whether a symbol is among the one in five that models of unseen symbols must not train on. int64[n] to
     bool[n].
     """
-    return symbol % HOLD_OUT_ONE_IN == REMAINDER
+    held_out: np.ndarray = symbol % HOLD_OUT_ONE_IN == REMAINDER
+    return held_out
 
 
 def read_rows(file: Path, first_day: int | None = None, end_day: int | None = None) -> MarketRows:

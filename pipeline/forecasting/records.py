@@ -1,17 +1,22 @@
 """What is written about a training: metrics.json, the model card, and a run in MLflow where one is set up."""
 
 import json
+import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pandas as pd
 
 from pipeline.environment import set_variables
 from pipeline.errors import ResourceError
+from pipeline.urls import take_credentials
 
 TRACKING = "MLFLOW_TRACKING_URI"
+CREDENTIALS = "MLFLOW_TRACKING_"  # USERNAME and PASSWORD
 RETRIES = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
 EXPERIMENT = "stock market volume"
 USE = """Answers two questions: a day's Volume from `vol_moving_avg` and `adj_close_rolling_med` of that day, and the
@@ -58,13 +63,15 @@ def write_model_card(
     lines += [f"- Version `{contents['data_version']}` of `features`, trained from {first} to {last}."]
     for period, counts in rows.iterrows():
         numbers = ", ".join(f"{count:,} rows {state}" for state, count in counts.items())
-        lines += [f"- {period[2:].capitalize()}: {numbers}."]
+        lines += [f"- {str(period)[2:].capitalize()}: {numbers}."]
     for name, (low, high) in contents["ranges"].items():
         lines += [f"- `{name}` from {low:,.4g} to {high:,.4g} in training; outside of that an answer says so."]
     for task, result in metrics.items():
         lines += ["", f"## {task.replace('_', ' ').capitalize()}", ""]
         lines += [f"Chosen on the years from {result['calibration_from']}: **{result['champion']}**."]
         lines += [f"Tested from {result['test_from']}: {result['coverage']:.1%} of the days lie in their 80% interval."]
+        if not result.get("held_out", True):
+            lines += ["Too few symbols are there to hold one out: these days are of the symbols that trained."]
         lines += ["", *to_markdown(result["models"])]
     for caption, path in charts.items():
         lines += ["", f"![{caption}]({path.name})"]
@@ -98,36 +105,63 @@ def check_mlflow() -> None:
 
     Raises ResourceError with the remedy.
     """
-    if not os.environ.get(TRACKING):
-        return
-    retries = {RETRIES: os.environ.get(RETRIES, "2")}  # MLflow by itself would try for four minutes
-    try:
-        import mlflow
-
-        with set_variables(retries):
+    if os.environ.get(TRACKING):
+        retries = os.environ.get(RETRIES, "2")  # MLflow by itself would try for four minutes
+        with open_mlflow({RETRIES: retries}) as mlflow:
             mlflow.set_experiment(EXPERIMENT)
-    except ImportError as error:
-        raise ResourceError(f"{TRACKING} is set, but {error}: pip install mlflow, or unset the variable.") from None
-    except Exception as error:  # of MLflow, its HTTP client or its database; their words may hold a password
-        what = f"{TRACKING} is set, but MLflow does not answer there ({type(error).__name__})"
-        raise ResourceError(f"{what}: start its server, or unset the variable.") from None
 
 
 def log_to_mlflow(bundle: Path, parameters: Mapping[str, Any], metrics: Mapping[str, Any]) -> bool:
-    """Log parameters, metrics and the bundle's files as a run. Returns whether MLFLOW_TRACKING_URI asks for it."""
+    """Log parameters, metrics and the bundle's files as a run. Returns whether MLFLOW_TRACKING_URI asks for it.
+
+    Raises ResourceError if MLflow fails; the bundle has been published by then.
+    """
     if not os.environ.get(TRACKING):
         return False
-    import mlflow
-
-    mlflow.set_experiment(EXPERIMENT)
-    with mlflow.start_run(run_name=bundle.name):
-        mlflow.log_params(dict(parameters))
-        for task, result in metrics.items():
-            mlflow.set_tag(f"{task}.champion", result["champion"])
-            for model, scores in result["models"].items():
-                numbers = {
-                    f"{task}.{model}.{name}": value for name, value in scores.items() if isinstance(value, int | float)
-                }
-                mlflow.log_metrics(numbers)
-        mlflow.log_artifacts(str(bundle), artifact_path="bundle")
+    with open_mlflow() as mlflow:
+        mlflow.set_experiment(EXPERIMENT)
+        with mlflow.start_run(run_name=bundle.name):
+            mlflow.log_params(dict(parameters))
+            for task, result in metrics.items():
+                mlflow.set_tag(f"{task}.champion", result["champion"])
+                for model, scores in result["models"].items():
+                    numbers = {
+                        f"{task}.{model}.{name}": value
+                        for name, value in scores.items()
+                        if isinstance(value, int | float)
+                    }
+                    mlflow.log_metrics(numbers)
+            mlflow.log_artifacts(str(bundle), artifact_path="bundle")
     return True
+
+
+@contextmanager
+def open_mlflow(variables: Mapping[str, str] | None = None) -> Iterator[ModuleType]:
+    """MLflow, with environment variables for the length of the block. Its failures become ResourceErrors.
+
+    MLflow prints the address of its server, in links and in errors: so the credentials of a server are taken out of
+    the address, into the variables that MLflow has for them. A database's stay, and MLflow's own log is silent.
+    """
+    try:
+        import mlflow
+    except ImportError as error:
+        raise ResourceError(f"{TRACKING} is set, but {error}: pip install mlflow, or unset the variable.") from None
+    log = logging.getLogger("mlflow")
+    level = log.level
+    try:
+        log.setLevel(logging.CRITICAL)
+        with set_variables(dict(variables or {}) | hide_credentials(os.environ[TRACKING])):
+            yield mlflow
+    except Exception as error:  # of MLflow, its HTTP client or its database; their words may hold a password
+        what = f"{TRACKING} is set, but MLflow does not answer there ({type(error).__name__})"
+        raise ResourceError(f"{what}: start its server, or unset the variable.") from None
+    finally:
+        log.setLevel(level)
+
+
+def hide_credentials(uri: str) -> dict[str, str]:
+    """Variables that say the same as a tracking URI with credentials, and show none: nothing for one without."""
+    if not uri.lower().startswith(("http://", "https://")):
+        return {}
+    address, user, password = take_credentials(uri)
+    return {TRACKING: address, f"{CREDENTIALS}USERNAME": user, f"{CREDENTIALS}PASSWORD": password} if user else {}

@@ -106,7 +106,7 @@ def find_target(cursor: "Cursor") -> str:
     if taken:
         remedy = "create a schema for the market and add ?options=-csearch_path%3DSCHEMA to the URL"
         raise ParameterError(f"The schema {target} has other tables named {taken}: {remedy}.")
-    return target
+    return str(target)
 
 
 def load_table(cursor: "Cursor", target: str, table: Table, version: Version) -> int:
@@ -121,7 +121,7 @@ def load_table(cursor: "Cursor", target: str, table: Table, version: Version) ->
         cursor.execute(f"ALTER TABLE {name} ADD PRIMARY KEY ({', '.join(map(quote, table.key))})")
     if table.index:
         cursor.execute(f"CREATE INDEX ON {name} ({quote(table.index)})")
-    return loaded
+    return int(loaded)
 
 
 def read_batches(table: Table, version: Version) -> Iterator[pa.RecordBatch]:
@@ -206,7 +206,7 @@ def lacks_columns(cursor: "Cursor", target: str, table: Table) -> bool:
         f"AND table_name = {literal(table.name)} ORDER BY ordinal_position"
     )
     shown = [name for (name,) in cursor.fetchall()]
-    return table.schema.names[: len(shown)] != shown
+    return list(table.schema.names[: len(shown)]) != shown
 
 
 def wait_for_readers(views: str) -> str:

@@ -33,6 +33,13 @@ def test_drift_seen_in_trials_widens_the_interval():
     assert 0.03 < intervals.calibrate_grid(drifting)[1] <= intervals.LIMIT
 
 
+def test_a_short_history_has_no_drift_to_judge():
+    nothing, short = np.zeros_like(draw_period(1, 0.3)[0]), draw_period(2, 0.3)[0]
+    interval, margin = intervals.calibrate_grid(np.stack([nothing, nothing, short, draw_period(3, 0.3)[0]]))
+    assert margin == 0.0
+    assert np.isfinite(interval.low).all() and np.isfinite(interval.high).all()
+
+
 def test_many_days_without_trade_leave_all_misses_above():
     ranks = np.concatenate([np.full(30, 0.3), np.linspace(0.31, 1.0, 70)])
     low, high = intervals.find_levels(ranks, np.ones(100), 0.8)

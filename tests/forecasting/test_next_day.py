@@ -1,15 +1,20 @@
 """Next-day features look at nothing after their own day; calendars know their days; draws repeat."""
 
 from dataclasses import replace
+from datetime import date
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
+from small_prices import make_prices, write_part
 
+from pipeline.errors import InputError
 from pipeline.forecasting.next_day import features as next_day
 from pipeline.forecasting.next_day import rows as next_day_rows
-from pipeline.forecasting.next_day.models import NAMES, fit_next_day
-from pipeline.forecasting.next_day.rows import PERIODS, Plan
+from pipeline.forecasting.next_day.models import NAMES, fit_next_day, measure_groups
+from pipeline.forecasting.next_day.rows import PERIODS, NextDayRows, Plan
+from pipeline.forecasting.next_day.trading_calendar import open_calendar
 
 ETFS = frozenset({"S03"})
 SPLIT = 16_400, 16_700  # calibration and test day
@@ -101,10 +106,48 @@ def test_periods_keep_symbols_and_years_apart(spark, market_files, calendar):
     plan = Plan(*SPLIT, shares=(1.0, 1.0, 1.0))
     market, counts = next_day_rows.collect_market(spark, market_files, ETFS, calendar, plan)
     drawn = next_day_rows.collect_rows(spark, market_files, ETFS, calendar, market, plan)
+    chosen, counts = plan.choose_symbols(counts)
+    assert chosen == plan
     assert [len(drawn[name]) for name in PERIODS] == counts.tolist()
     assert drawn["train"].day.max() < SPLIT[0] <= drawn["calibration"].day.min()
     assert drawn["calibration"].day.max() < SPLIT[1] <= drawn["test"].day.min()
     assert not set(drawn["train"].symbol) & set(drawn["test"].symbol)
+
+
+def test_too_few_symbols_are_all_trained_on_and_judged_on_later_days(spark, tmp_path, calendar):
+    file = write_part(tmp_path, make_prices(calendar, ["AAPL"], 1))
+    plan = Plan(*SPLIT, shares=(1.0, 1.0, 1.0))
+    market, counts = next_day_rows.collect_market(spark, [file], ETFS, calendar, plan)
+    plan, counts = plan.choose_symbols(counts)
+    assert not plan.hold_out
+    drawn = next_day_rows.collect_rows(spark, [file], ETFS, calendar, market, plan)
+    assert [len(drawn[name]) for name in PERIODS] == counts.tolist() and counts.sum() == 877
+    assert drawn["train"].day.max() < SPLIT[0] <= drawn["calibration"].day.min()
+
+
+def test_days_that_are_no_sessions_teach_nothing_and_that_is_told(spark, tmp_path, calendar):
+    prices = make_prices(calendar, ["A", "B"], 1)
+    saturdays = pa.array(np.tile(16_004 - 7 * np.arange(900)[::-1], 2).astype(np.int32)).cast(pa.date32())
+    file = write_part(tmp_path, prices.set_column(2, prices.schema.field("Date"), saturdays))
+    market, counts = next_day_rows.collect_market(spark, [file], ETFS, calendar, Plan(*SPLIT))
+    assert not market.abnormal.any()
+    with pytest.raises(InputError, match=r"0 to train on, 0 to calibrate on, 0 to test on .* NEXT_DAY=false"):
+        Plan(*SPLIT).choose_symbols(counts)
+
+
+@pytest.mark.parametrize("last", ["1678-01-01", "2261-12-31"])
+def test_a_day_may_lie_beyond_all_calendars(last):
+    day = (date.fromisoformat(last) - date(1970, 1, 1)).days
+    calendar = open_calendar(day)
+    assert len(calendar.days) > 250
+    assert calendar.find_session(np.array([day])) == [-1]
+
+
+def test_a_model_without_an_error_depends_on_nothing(rows):
+    size = len(NAMES)
+    flat = NextDayRows(np.zeros((9, size), np.float32), np.zeros(9, np.int64), np.arange(9), np.zeros(9), {})
+    model = fit_next_day("linear", flat)
+    assert set(measure_groups(model, flat).values()) == {0.0}
 
 
 def test_a_draw_repeats_whatever_the_order_of_parts(spark, market_files, calendar):

@@ -83,7 +83,8 @@ class SymbolRows:
     @property
     def age(self) -> np.ndarray:
         """How many rows of its symbol precede each row. int64[n]."""
-        return np.arange(len(self.day)) - np.repeat(self.starts[:-1], np.diff(self.starts))
+        age: np.ndarray = np.arange(len(self.day)) - np.repeat(self.starts[:-1], np.diff(self.starts))
+        return age
 
 
 @dataclass(frozen=True)
@@ -137,7 +138,8 @@ def abnormal_volume(rows: SymbolRows) -> np.ndarray:
     rows.
     """
     log = log_volume(rows.volume)
-    return log - shift(mean_of(log, MONTH, rows.starts), 1, rows.age)
+    abnormal: np.ndarray = log - shift(mean_of(log, MONTH, rows.starts), 1, rows.age)
+    return abnormal
 
 
 def range_of(rows: SymbolRows) -> np.ndarray:

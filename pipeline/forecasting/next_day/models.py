@@ -1,6 +1,5 @@
 """The models of tomorrow's Volume: each forecasts how far it will lie from the symbol's own month, in logarithms."""
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -10,7 +9,7 @@ from pipeline.forecasting.evaluation import as_served
 from pipeline.forecasting.next_day.features import FEATURES
 from pipeline.forecasting.next_day.rows import NextDayRows
 from pipeline.forecasting.next_day.trading_calendar import EFFECTS
-from pipeline.forecasting.threads import THREADS
+from pipeline.forecasting.threads import THREADS, limit_threads
 
 NAMES = [*FEATURES, *EFFECTS]
 GROUPS = {
@@ -33,17 +32,16 @@ class NextDayModel:
 
     name: str
     predict: Callable[[np.ndarray], np.ndarray]
-    fit_seconds: float
     train_rows: int
 
     def forecast(self, inputs: np.ndarray) -> np.ndarray:
         """Tomorrow's Volume in shares. float32[n, len(NAMES)] to float64[n]."""
-        return np.maximum(np.expm1(inputs[:, NAMES.index("base")] + self.predict(inputs)), 0.0)
+        volume: np.ndarray = np.maximum(np.expm1(inputs[:, NAMES.index("base")] + self.predict(inputs)), 0.0)
+        return volume
 
 
 def fit_next_day(name: str, rows: NextDayRows, device: str = "cpu") -> NextDayModel:
     """Fit `linear`, `hist_gradient_boosting` or `xgboost`. device: "cpu" or "cuda", for XGBoost."""
-    start = time.perf_counter()
     target = np.log1p(rows.target) - rows.inputs[:, NAMES.index("base")]
     if name == "linear":
         predict = fit_least_squares(rows.inputs, target)
@@ -51,7 +49,7 @@ def fit_next_day(name: str, rows: NextDayRows, device: str = "cpu") -> NextDayMo
         predict = boost_xgboost(rows.inputs, target.astype(np.float32), device)
     else:
         predict = boost_sklearn(rows.inputs, target)
-    return NextDayModel(name, predict, time.perf_counter() - start, len(rows))
+    return NextDayModel(name, predict, len(rows))
 
 
 def fit_least_squares(inputs: np.ndarray, target: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
@@ -101,7 +99,7 @@ def boost_xgboost(inputs: np.ndarray, target: np.ndarray, device: str) -> Callab
     data = xgboost.QuantileDMatrix(inputs, target, max_bin=64, nthread=THREADS)
     rounds = 400 if len(inputs) > 100_000 else 100  # fewer rows carry fewer trees
     booster = xgboost.train({**settings, "nthread": THREADS, "seed": SEED}, data, rounds)
-    return lambda asked: booster.inplace_predict(asked).astype(np.float64)
+    return lambda asked: np.asarray(booster.inplace_predict(asked), np.float64)
 
 
 def boost_sklearn(inputs: np.ndarray, target: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
@@ -110,17 +108,23 @@ def boost_sklearn(inputs: np.ndarray, target: np.ndarray) -> Callable[[np.ndarra
     trees = HistGradientBoostingRegressor(
         max_iter=150, learning_rate=0.06, max_depth=6, min_samples_leaf=50, max_bins=64, random_state=SEED
     )
-    return trees.fit(inputs, target).predict
+    with limit_threads():
+        trees.fit(inputs, target)
+    return lambda asked: np.asarray(trees.predict(asked), np.float64)
 
 
 def measure_groups(model: NextDayModel, rows: NextDayRows) -> dict[str, float]:
-    """By which share the MAE grows when a group of features is shuffled between rows, so that it tells nothing."""
+    """By which share the MAE grows when a group of features is shuffled between rows, so that it tells nothing.
+
+    All 0 for a model without an error, as where the Volume never changes: it has no share to grow by.
+    """
     mae = np.abs(as_served(model.forecast(rows.inputs)) - rows.target).mean()
     order = np.random.default_rng(SEED).permutation(len(rows))
     growth = {}
     for group, names in GROUPS.items():
         shuffled = rows.inputs.copy()
-        columns = [NAMES.index(name) for name in names]
+        columns = np.array([NAMES.index(name) for name in names])
         shuffled[:, columns] = shuffled[np.ix_(order, columns)]
-        growth[group] = float(np.abs(as_served(model.forecast(shuffled)) - rows.target).mean() / mae - 1)
+        worse = np.abs(as_served(model.forecast(shuffled)) - rows.target).mean()
+        growth[group] = float(worse / mae - 1) if mae else 0.0
     return growth

@@ -15,10 +15,12 @@ import pyarrow.parquet as pq
 from pyspark.sql import SparkSession
 
 from pipeline.datasets.contract import flagged
+from pipeline.errors import InputError
 from pipeline.features.rolling import find_starts
 from pipeline.forecasting.market_rows import is_held_out, number_symbols
 from pipeline.forecasting.next_day.features import (
     FEATURES,
+    MONTH,
     NAIVE,
     Market,
     SymbolRows,
@@ -32,6 +34,7 @@ from pipeline.forecasting.next_day.trading_calendar import EFFECTS, TradingCalen
 
 COLUMNS = ["Symbol", "Date", "Open", "High", "Low", "Adj Close", "Volume", "vol_moving_avg", "adj_close_rolling_med"]
 PERIODS = ("train", "calibration", "test")
+TO_DO = ("train on", "calibrate on", "test on")
 BATCH = 20_000  # rows that a task returns at once
 HASHES = 2**32
 
@@ -55,18 +58,38 @@ class NextDayRows:
 class Plan:
     """Which rows belong to which period, and which share of them comes back.
 
-    Rows of symbols that are not held out train until `calibration_day`; those of held-out symbols calibrate until
-    `test_day` and test from then on. Days since 1970-01-01, of the target.
+    Rows train until `calibration_day`, calibrate until `test_day`, and test from then on. Days since 1970-01-01, of
+    the target. With `hold_out`, one symbol in five calibrates and tests, and the others train; without, all do both.
     """
 
     calibration_day: int
     test_day: int
     shares: tuple[float, float, float] = (0.0, 0.0, 0.0)  # of PERIODS
+    hold_out: bool = True
+
+    def find_times(self, day: np.ndarray) -> np.ndarray:
+        """Position in PERIODS of each day, whoever's. int64[n] each."""
+        return np.searchsorted([self.calibration_day, self.test_day], day, side="right")
 
     def find_periods(self, symbol: np.ndarray, day: np.ndarray) -> np.ndarray:
         """Position in PERIODS of each row, -1 for none. int64[n] each."""
-        later = np.where(day >= self.test_day, 2, np.where(day >= self.calibration_day, 1, -1))
-        return np.where(is_held_out(symbol), later, np.where(day < self.calibration_day, 0, -1))
+        period = self.find_times(day)
+        return np.where(is_held_out(symbol) == (period > 0), period, -1) if self.hold_out else period
+
+    def choose_symbols(self, counts: np.ndarray) -> tuple["Plan", np.ndarray]:
+        """The plan that holds symbols out, or does not where too few are there, and how many rows its PERIODS have.
+
+        counts: int64[2, 3], rows by whether their symbol is one of those to hold out, and by find_times. Raises
+        InputError if a period has none either way.
+        """
+        apart, together = np.array([counts[0, 0], *counts[1, 1:]]), counts.sum(axis=0)
+        if not together.all():
+            found = ", ".join(f"{count:,} to {name}" for count, name in zip(together, TO_DO, strict=True))
+            raise InputError(
+                f"The next-day model finds {found} among the pairs of consecutive sessions of the New York exchange, "
+                f"of a symbol with {MONTH} days before them: NEXT_DAY=false trains the other model alone."
+            )
+        return (self, apart) if apart.all() else (replace(self, hold_out=False), together)
 
     def draw_at_most(self, rows: int, counts: np.ndarray) -> "Plan":
         """The plan that draws about `rows` rows to train on and a quarter of that for each of the other periods.
@@ -131,19 +154,22 @@ def map_parts(
 def collect_market(
     spark: SparkSession, files: list[Path], etfs: frozenset[str], calendar: TradingCalendar, plan: Plan
 ) -> tuple[Market, np.ndarray]:
-    """The market day by day, and how many rows each of PERIODS has (int64[3])."""
+    """The market day by day, and the rows that can be drawn, as Plan.choose_symbols takes them (int64[2, 3])."""
 
     def add_up(file: Path) -> Iterator[pa.RecordBatch]:
         rows, _, _ = read_symbol_rows(file, etfs)
         targets = find_targets(rows, calendar)
         known = targets >= 0
-        periods = plan.find_periods(spread_symbols(rows)[known], rows.day[targets[known]])
-        counts = np.bincount(periods[periods >= 0], minlength=len(PERIODS)).astype(np.int64)
+        held_out = is_held_out(spread_symbols(rows)[known])
+        place = held_out * len(PERIODS) + plan.find_times(rows.day[targets[known]])
+        counts = np.bincount(place, minlength=2 * len(PERIODS)).astype(np.int64)
         yield pa.RecordBatch.from_pydict({"sums": [sum_market(rows, calendar).tobytes()], "counts": [counts.tobytes()]})
 
     parts = map_parts(spark, files, "sums binary, counts binary", add_up)
-    added = {name: sum(np.frombuffer(part.as_py(), np.int64) for part in parts[name]) for name in ("sums", "counts")}
-    return average_market(added["sums"].reshape(3, -1)), added["counts"]
+    sums, counts = (
+        np.sum([np.frombuffer(part.as_py(), np.int64) for part in parts[name]], axis=0) for name in ("sums", "counts")
+    )
+    return average_market(sums.reshape(3, -1)), counts.reshape(2, len(PERIODS))
 
 
 def spread_symbols(rows: SymbolRows) -> np.ndarray:
@@ -201,7 +227,7 @@ def unpack_matrix(column: pa.ChunkedArray, kind: type, width: int) -> np.ndarray
     """The matrix whose rows were packed, kind[n, width], without a Python object a row."""
     fixed = pa.binary(width * np.dtype(kind).itemsize)
     chunks = [chunk.cast(fixed) for chunk in column.chunks]
-    parts = [
+    parts: list[np.ndarray] = [
         np.frombuffer(chunk.buffers()[1], kind)[chunk.offset * width :][: len(chunk) * width]
         for chunk in chunks
         if len(chunk)

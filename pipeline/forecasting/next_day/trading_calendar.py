@@ -5,12 +5,15 @@ Sessions are those of the New York Stock Exchange (package exchange_calendars, i
 """
 
 from dataclasses import dataclass
+from datetime import date, timedelta
 
 import exchange_calendars
 import numpy as np
 import pandas as pd
 
-FIRST_YEAR = 1962
+from pipeline.forecasting.periods import EPOCH
+
+FIRST_DAY, LAST_DAY = date(1962, 1, 1), date(2200, 12, 31)  # beyond is no session: old prices, misprinted dates
 LONGEST_MONTH = 23  # sessions
 
 EFFECTS = {
@@ -47,11 +50,12 @@ class TradingCalendar:
 
 
 def open_calendar(last_day: int) -> TradingCalendar:
-    """Sessions from 1962 until a year after `last_day` (days since 1970-01-01), so that forecasts have a day to stand
-    on.
+    """Sessions from FIRST_DAY until a year after `last_day` (days since 1970-01-01), or after LAST_DAY if that is
+    earlier, so that forecasts have a day to stand on.
     """
-    end = pd.Timestamp(last_day, unit="D") + pd.DateOffset(years=1)
-    exchange = exchange_calendars.get_calendar("XNYS", start=f"{FIRST_YEAR}-01-01", end=end.date().isoformat())
+    last = min(max(EPOCH + timedelta(last_day), FIRST_DAY), LAST_DAY)
+    end = last + timedelta(days=366)
+    exchange = exchange_calendars.get_calendar("XNYS", start=FIRST_DAY.isoformat(), end=end.isoformat())
     sessions = exchange.sessions.tz_localize(None)
     early = sessions.isin(exchange.early_closes.tz_localize(None))
     return TradingCalendar((sessions - pd.Timestamp(0)).days.to_numpy(np.int64), describe_sessions(sessions, early))

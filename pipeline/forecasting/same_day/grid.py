@@ -71,7 +71,8 @@ def count_rows(rows: MarketRows, period_ends: np.ndarray) -> Histograms:
 
 def count_shares(rows: MarketRows) -> np.ndarray:
     """The histogram of shares of rows at hand, all periods and symbols in one. Returns int64[*SHAPE, BINS]."""
-    return count_rows(rows, np.array([np.iinfo(np.int64).max])).shares.sum(axis=(0, 1))
+    shares: np.ndarray = count_rows(rows, np.array([np.iinfo(np.int64).max])).shares.sum(axis=(0, 1))
+    return shares
 
 
 def fill_histograms(spark: SparkSession, files: list[Path], period_ends: np.ndarray) -> Histograms:
@@ -82,18 +83,19 @@ def fill_histograms(spark: SparkSession, files: list[Path], period_ends: np.ndar
     paths = [path.resolve() for path in files]
 
     def count_parts(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        rows, shares = 0, 0
+        rows, shares = np.zeros(shape, np.int64), np.zeros(shape, np.int64)
         for batch in batches:
             for number in batch["id"].to_pylist():
                 counted = count_rows(read_rows(paths[number]), period_ends)
-                rows, shares = rows + counted.rows, shares + counted.shares
+                rows += counted.rows
+                shares += counted.shares
         places = np.flatnonzero(rows)  # most bins are empty
         columns = [places, np.ravel(rows)[places], np.ravel(shares)[places]]
         yield pa.RecordBatch.from_arrays([pa.array(column) for column in columns], ["place", "rows", "shares"])
 
+    shape = (len(period_ends), 2, *SHAPE, BINS)
     tasks = spark.range(0, len(paths), 1, min(len(paths), TASKS))
     counted = tasks.mapInArrow(count_parts, "place bigint, rows bigint, shares bigint").toArrow()
-    shape = (len(period_ends), 2, *SHAPE, BINS)
     filled = {name: np.zeros(int(np.prod(shape)), np.int64) for name in ("rows", "shares")}
     for name, flat in filled.items():
         np.add.at(flat, counted["place"].to_numpy(), counted[name].to_numpy())
@@ -106,7 +108,8 @@ def smooth(histogram: np.ndarray, cells: float = SMOOTHING) -> np.ndarray:
     histogram: [volume cells, price cells, BINS]; cells: the bell's standard deviation. Returns float64 of the same
     shape.
     """
-    return gaussian_filter(histogram.astype(np.float64), (cells, cells, 0), mode="nearest", truncate=6)
+    shared: np.ndarray = gaussian_filter(histogram.astype(np.float64), (cells, cells, 0), mode="nearest", truncate=6)
+    return shared
 
 
 def find_quantiles(histogram: np.ndarray, levels: np.ndarray | float) -> np.ndarray:

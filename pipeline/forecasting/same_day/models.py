@@ -5,7 +5,6 @@ span nine orders of magnitude, they would learn the few giants and nothing else.
 row weighs its vol_moving_avg.
 """
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -19,9 +18,10 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from pipeline.datasets.contract import flagged
+from pipeline.forecasting.evaluation import round_digits
 from pipeline.forecasting.market_rows import MarketRows, read_rows
 from pipeline.forecasting.same_day.grid import PRICE_EDGES, VOLUME_EDGES, find_cells, find_quantiles, fit_grid
-from pipeline.forecasting.threads import THREADS
+from pipeline.forecasting.threads import THREADS, limit_threads
 
 FEATURES = ["vol_moving_avg", "adj_close_rolling_med"]
 LEAST_RATIO = 2.0**-4  # what a day without trade counts as on the scale of octaves
@@ -29,6 +29,7 @@ TREES = {"random_forest": 30, "hist_gradient_boosting": 60, "xgboost": 60}
 DEPTH = 7
 FOREST_PARTS = 8
 SEED = 7
+SURE_DIGITS = 9  # of what training adds up in floating point, wherever and in whatever order that is done
 
 Predict = Callable[[np.ndarray, np.ndarray], np.ndarray]  # volumes, prices: float64[n] -> float64[n]
 
@@ -39,35 +40,28 @@ class Fitted:
 
     name: str
     predict: Predict
-    fit_seconds: float
     train_rows: int
     point: dict[str, Any] | None
 
 
 def fit_naive(train_rows: int) -> Fitted:
     """The answer vol_moving_avg itself: no model, and what a model has to beat."""
-    return Fitted("naive", lambda volumes, prices: volumes, 0.0, train_rows, {"kind": "naive", "scale": 1.0})
+    return Fitted("naive", lambda volumes, prices: volumes, train_rows, {"kind": "naive", "scale": 1.0})
 
 
 def fit_naive_scaled(shares: np.ndarray, train_rows: int) -> Fitted:
     """vol_moving_avg times one number: the ratio's median over all rows, each weighing its shares (see
     grid.Histograms).
     """
-    start = time.perf_counter()
     scale = float(find_quantiles(shares.sum(axis=(0, 1)).astype(np.float64), 0.5))
     point = {"kind": "naive", "scale": scale}
-    return Fitted(
-        "naive_scaled", lambda volumes, prices: scale * volumes, time.perf_counter() - start, train_rows, point
-    )
+    return Fitted("naive_scaled", lambda volumes, prices: scale * volumes, train_rows, point)
 
 
-def fit_quantile_grid(shares: np.ndarray, train_rows: int, count_seconds: float) -> Fitted:
-    """The ratio's median in each cell of the grid. count_seconds: what filling the histograms took, a part of the
-    fit.
-    """
-    start = time.perf_counter()
+def fit_quantile_grid(shares: np.ndarray, train_rows: int) -> Fitted:
+    """The ratio's median in each cell of the grid."""
     ratio = fit_grid(shares)
-    return Fitted("grid", look_up(ratio), count_seconds + time.perf_counter() - start, train_rows, grid_point(ratio))
+    return Fitted("grid", look_up(ratio), train_rows, grid_point(ratio))
 
 
 def look_up(ratio: np.ndarray) -> Predict:
@@ -92,14 +86,13 @@ def select_rows(features: DataFrame, end: str) -> DataFrame:
 
 def fit_linear(rows: DataFrame, train_rows: int) -> tuple[Fitted, LinearRegressionModel]:
     """Spark ML's least squares of Volume on the two raw features. rows: see select_rows."""
-    start = time.perf_counter()
     points = rows.sparkSession.createDataFrame(summarize_moments(rows, [*FEATURES, "Volume"]))
     table = VectorAssembler(inputCols=FEATURES, outputCol="features").transform(points)
     model = LinearRegression(featuresCol="features", labelCol="Volume", weightCol="weight", solver="normal").fit(table)
-    a, (b, c) = float(model.intercept), map(float, model.coefficients)
+    # Spark adds up in the order in which its tasks end, so the last digits of two fits differ.
+    a, b, c = (round_digits(number, SURE_DIGITS) for number in (model.intercept, *model.coefficients))
     point = {"kind": "linear", "intercept": a, "coefficients": [b, c]}
-    seconds = time.perf_counter() - start
-    return Fitted("linear", lambda volumes, prices: a + b * volumes + c * prices, seconds, train_rows, point), model
+    return Fitted("linear", lambda volumes, prices: a + b * volumes + c * prices, train_rows, point), model
 
 
 def summarize_moments(rows: DataFrame, columns: list[str]) -> pd.DataFrame:
@@ -109,9 +102,10 @@ def summarize_moments(rows: DataFrame, columns: list[str]) -> pd.DataFrame:
     Returns two points a column, on both sides of the mean along each main axis, and `weight`, their share of the rows.
     """
     pairs = [(one, other) for one in columns for other in columns]
-    found = rows.agg(*(F.avg(name) for name in columns), *(F.covar_pop(one, other) for one, other in pairs)).first()
+    sums = (*(F.avg(name) for name in columns), *(F.covar_pop(one, other) for one, other in pairs))
+    (found,) = rows.agg(*sums).collect()
     size = len(columns)
-    means, covariances = np.array(found[:size], float), np.array(found[size:], float).reshape(size, size)
+    means, covariances = np.array(found[:size], np.float64), np.array(found[size:], np.float64).reshape(size, size)
     # Along the axes of the correlations: next to volumes the variance of a price is less than a rounding error.
     scales = np.sqrt(np.maximum(np.diag(covariances), np.finfo(float).tiny))
     variances, axes = np.linalg.eigh(covariances / np.outer(scales, scales))
@@ -121,7 +115,6 @@ def summarize_moments(rows: DataFrame, columns: list[str]) -> pd.DataFrame:
 
 def fit_random_forest(rows: DataFrame, train_rows: int) -> Fitted:
     """Spark ML's forest on the ratio. rows: see select_rows."""
-    start = time.perf_counter()
     level, price = (F.log2(F.greatest(F.col(name), F.lit(2.0**-20))) for name in FEATURES)
     ratio = F.greatest(F.col("Volume") / F.col(FEATURES[0]), F.lit(LEAST_RATIO))
     table = rows.where(F.col(FEATURES[0]) > 0).select(
@@ -142,9 +135,10 @@ def fit_random_forest(rows: DataFrame, train_rows: int) -> Fitted:
     def predict(inputs: np.ndarray) -> np.ndarray:
         asked = pd.DataFrame(inputs, columns=["level", "price"]).reset_index()
         answers = forest.transform(assembler.transform(rows.sparkSession.createDataFrame(asked)))
-        return answers.select("index", "prediction").toPandas().sort_values("index")["prediction"].to_numpy()
+        table = answers.select("index", "prediction").toPandas().sort_values("index")
+        return np.asarray(table["prediction"], np.float64)
 
-    return Fitted("random_forest", from_octaves(predict), time.perf_counter() - start, train_rows, None)
+    return Fitted("random_forest", from_octaves(predict), train_rows, None)
 
 
 @dataclass(frozen=True)
@@ -175,9 +169,8 @@ def fit_trees(name: str, ratios: Ratios, train_rows: int, device: str = "cpu") -
     """Boosted trees on the ratio: `hist_gradient_boosting` by scikit-learn or `xgboost`. device: "cpu" or "cuda", for
     XGBoost.
     """
-    start = time.perf_counter()
     boost = boost_xgboost(ratios, device) if name == "xgboost" else boost_sklearn(ratios)
-    return Fitted(name, from_octaves(boost), time.perf_counter() - start, train_rows, None)
+    return Fitted(name, from_octaves(boost), train_rows, None)
 
 
 def boost_xgboost(ratios: Ratios, device: str) -> Callable[[np.ndarray], np.ndarray]:
@@ -194,14 +187,16 @@ def boost_xgboost(ratios: Ratios, device: str) -> Callable[[np.ndarray], np.ndar
     weight = ratios.weight / ratios.weight.mean(dtype=np.float64).astype(np.float32)
     data = xgboost.QuantileDMatrix(ratios.inputs, ratios.octaves, weight=weight, nthread=THREADS)
     booster = xgboost.train({**settings, "min_child_weight": 50}, data, TREES["xgboost"])
-    return lambda asked: booster.inplace_predict(asked).astype(np.float64)
+    return lambda asked: np.asarray(booster.inplace_predict(asked), np.float64)
 
 
 def boost_sklearn(ratios: Ratios) -> Callable[[np.ndarray], np.ndarray]:
     from sklearn.ensemble import HistGradientBoostingRegressor
 
     trees = HistGradientBoostingRegressor(max_iter=TREES["hist_gradient_boosting"], max_depth=DEPTH, random_state=SEED)
-    return trees.fit(ratios.inputs, ratios.octaves, sample_weight=ratios.weight).predict
+    with limit_threads():
+        trees.fit(ratios.inputs, ratios.octaves, sample_weight=ratios.weight)
+    return lambda asked: np.asarray(trees.predict(asked), np.float64)
 
 
 def describe(volumes: np.ndarray, prices: np.ndarray) -> np.ndarray:
@@ -218,11 +213,14 @@ def from_octaves(predict: Callable[[np.ndarray], np.ndarray]) -> Predict:
 
 
 def tabulate(fitted: Fitted) -> Fitted:
-    """A model of trees as a grid: its answer in the middle of each cell, so that it serves without its library."""
+    """A model of trees as a grid: its answer in the middle of each cell, so that it serves without its library.
+
+    Rounded to SURE_DIGITS places: threads and tasks add up in any order, so the last digits of two fits differ.
+    """
     volumes, prices = middles(VOLUME_EDGES), middles(PRICE_EDGES)
     asked = np.repeat(volumes, len(prices)), np.tile(prices, len(volumes))
-    ratio = (fitted.predict(*asked) / asked[0]).reshape(len(volumes), len(prices))
-    return Fitted(fitted.name, look_up(ratio), fitted.fit_seconds, fitted.train_rows, grid_point(ratio))
+    ratio = np.round(fitted.predict(*asked) / asked[0], SURE_DIGITS).reshape(len(volumes), len(prices))
+    return Fitted(fitted.name, look_up(ratio), fitted.train_rows, grid_point(ratio))
 
 
 def middles(edges: np.ndarray) -> np.ndarray:
