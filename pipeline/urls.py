@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from urllib.parse import unquote, urlsplit, urlunsplit
 
-SHORTEST = 4  # characters: to take shorter texts out of others would spoil these and show where they were
+SHORTEST = 8  # characters: to take shorter texts out of others would spoil dates and numbers, and show where they were
 WITH_URL = re.compile(r"(URL|URI|DSN|PROXY|REMOTE)$", re.IGNORECASE)  # variables of the environment
 CREDENTIALS = re.compile(r"[a-z][a-z0-9+.-]*://([^:@]*):(.*)@", re.IGNORECASE | re.DOTALL)
 PARAMETER = re.compile(r"[?&;][^=&;]*(?:password|passwd|token|secret|key)=([^&;]*)", re.IGNORECASE)
@@ -30,7 +30,7 @@ def find_secrets(url: str) -> set[str]:
     """
     texts = set(PARAMETER.findall(url))
     if found := CREDENTIALS.match(url):
-        texts |= {found[2], *SPECIAL.split(found[2])}
+        texts |= {piece for form in (found[2], unquote(found[2])) for piece in (form, *SPECIAL.split(form))}
     return {form for text in texts for form in (text, unquote(text)) if len(form) >= SHORTEST}
 
 

@@ -16,7 +16,7 @@ from pipeline.errors import ResourceError
 from pipeline.urls import take_credentials
 
 TRACKING = "MLFLOW_TRACKING_URI"
-CREDENTIALS = "MLFLOW_TRACKING_"  # USERNAME and PASSWORD
+USER, PASSWORD = "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"
 RETRIES = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
 EXPERIMENT = "stock market volume"
 USE = """Answers two questions: a day's Volume from `vol_moving_avg` and `adj_close_rolling_med` of that day, and the
@@ -164,4 +164,4 @@ def hide_credentials(uri: str) -> dict[str, str]:
     if not uri.lower().startswith(("http://", "https://")):
         return {}
     address, user, password = take_credentials(uri)
-    return {TRACKING: address, f"{CREDENTIALS}USERNAME": user, f"{CREDENTIALS}PASSWORD": password} if user else {}
+    return {TRACKING: address, USER: user, PASSWORD: password} if user else {}

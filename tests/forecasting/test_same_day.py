@@ -88,7 +88,7 @@ def test_the_bundle_answers_as_training_did_to_the_last_share(rows, tmp_path):
 
 
 def hash_of(path):
-    from pipeline.datasets.store import hash_file
+    from pipeline.datasets.files import hash_file
 
     return hash_file(path)
 
@@ -164,7 +164,7 @@ def test_mlflow_gets_the_password_of_the_address_and_nobody_else(refusing_server
     assert {who for who, _ in refusing_server.asked} == {"Basic " + b64encode(b"some body:swordfish@sesame").decode()}
     said = "".join(traceback.format_exception(told.value)) + caplog.text + "".join(capfd.readouterr())
     assert "swordfish" not in said and "sesame" not in said
-    assert os.environ[records.TRACKING] == address and "MLFLOW_TRACKING_PASSWORD" not in os.environ
+    assert os.environ[records.TRACKING] == address and records.PASSWORD not in os.environ
 
 
 def test_a_run_lands_in_a_real_mlflow_store(tmp_path, monkeypatch):
