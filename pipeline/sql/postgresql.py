@@ -7,7 +7,6 @@ rows until then and all new ones from then on. A load that dies leaves the old r
 import json
 import time
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -16,20 +15,17 @@ import pyarrow.parquet as pq
 
 from pipeline.datasets.run_folder import RunFolder
 from pipeline.datasets.store import Version
-from pipeline.errors import InputError, LockedError, ParameterError, PipelineError, ResourceError
-from pipeline.sql.address import hide_secrets, read_address, tell_failure
+from pipeline.errors import LockedError, ParameterError
+from pipeline.sql.connection import HELD, PATIENCE, open_postgresql
 from pipeline.sql.tables import METRICS, SQL_TYPES, TABLES, Table, find_published, literal, quote
 
 if TYPE_CHECKING:
-    from adbc_driver_postgresql.dbapi import Connection, Cursor
+    from adbc_driver_postgresql.dbapi import Cursor
 
 BATCH_ROWS = 65_536
 STAGING, LIVE = "_loading", "_loaded"  # the schemas beside the connection's own
-PATIENCE = 600  # seconds to wait for readers of the old tables
 LOCK_TIMEOUT = "300ms"  # less than the second after which PostgreSQL takes two that wait for each other for deadlocked
 OWN_LOCK = 0x6D61726B6574  # of a load, against a second one in the same database
-HELD = f"A transaction has been reading the old rows for {PATIENCE} seconds: they are left. Load again after its end."
-NOT_AVAILABLE = "55P03"  # PostgreSQL's code for a lock that was not to be had in time
 
 
 def load_postgresql(run: RunFolder, url: str) -> dict[str, int]:
@@ -55,30 +51,6 @@ def load_postgresql(run: RunFolder, url: str) -> dict[str, int]:
         exchange(cursor, target, published)
         connection.adbc_connection.commit()
     return loaded
-
-
-@contextmanager
-def open_postgresql(url: str) -> Iterator["Connection"]:
-    """A connection that commits each statement. Its errors become PipelineErrors, which show of the URL no more than
-    its user and host.
-    """
-    address, told = read_address(url)
-    try:
-        from adbc_driver_postgresql import dbapi
-    except ModuleNotFoundError:
-        raise ResourceError("PostgreSQL needs its driver: pip install adbc-driver-postgresql") from None
-    try:
-        connection = dbapi.connect(address, autocommit=True)
-    except dbapi.Error as error:
-        raise InputError(f"PostgreSQL cannot be reached: {tell_failure(str(error), told)}") from None
-    try:
-        with connection:
-            yield connection
-    except dbapi.Error as error:
-        if error.sqlstate == NOT_AVAILABLE:
-            raise LockedError(HELD) from None
-        message = hide_secrets(str(error), url)
-        raise PipelineError(f"PostgreSQL refused the load, the old tables are left: {message}") from None
 
 
 def take_turn(cursor: "Cursor") -> None:

@@ -11,9 +11,12 @@ from small_prices import make_prices, write_part
 
 from pipeline.errors import InputError
 from pipeline.forecasting.next_day import features as next_day
-from pipeline.forecasting.next_day import rows as next_day_rows
-from pipeline.forecasting.next_day.models import NAMES, fit_next_day, measure_groups
-from pipeline.forecasting.next_day.rows import PERIODS, NextDayRows, Plan
+from pipeline.forecasting.next_day.features import NAMES
+from pipeline.forecasting.next_day.market import collect_market
+from pipeline.forecasting.next_day.models import fit_next_day, measure_groups
+from pipeline.forecasting.next_day.parts import read_symbol_rows
+from pipeline.forecasting.next_day.plan import PERIODS, Plan
+from pipeline.forecasting.next_day.rows import NextDayRows, collect_rows
 from pipeline.forecasting.next_day.trading_calendar import open_calendar
 
 ETFS = frozenset({"S03"})
@@ -22,7 +25,7 @@ SPLIT = 16_400, 16_700  # calibration and test day
 
 @pytest.fixture(scope="module")
 def rows(market_files):
-    return next_day_rows.read_symbol_rows(market_files[0], ETFS)[0]
+    return read_symbol_rows(market_files[0], ETFS)[0]
 
 
 def build(rows, calendar):
@@ -104,8 +107,8 @@ def test_the_calendar_knows_its_days(calendar):
 
 def test_periods_keep_symbols_and_years_apart(spark, market_files, calendar):
     plan = Plan(*SPLIT, shares=(1.0, 1.0, 1.0))
-    market, counts = next_day_rows.collect_market(spark, market_files, ETFS, calendar, plan)
-    drawn = next_day_rows.collect_rows(spark, market_files, ETFS, calendar, market, plan)
+    market, counts = collect_market(spark, market_files, ETFS, calendar, plan)
+    drawn = collect_rows(spark, market_files, ETFS, calendar, market, plan)
     chosen, counts = plan.choose_symbols(counts)
     assert chosen == plan
     assert [len(drawn[name]) for name in PERIODS] == counts.tolist()
@@ -117,10 +120,10 @@ def test_periods_keep_symbols_and_years_apart(spark, market_files, calendar):
 def test_too_few_symbols_are_all_trained_on_and_judged_on_later_days(spark, tmp_path, calendar):
     file = write_part(tmp_path, make_prices(calendar, ["AAPL"], 1))
     plan = Plan(*SPLIT, shares=(1.0, 1.0, 1.0))
-    market, counts = next_day_rows.collect_market(spark, [file], ETFS, calendar, plan)
+    market, counts = collect_market(spark, [file], ETFS, calendar, plan)
     plan, counts = plan.choose_symbols(counts)
     assert not plan.hold_out
-    drawn = next_day_rows.collect_rows(spark, [file], ETFS, calendar, market, plan)
+    drawn = collect_rows(spark, [file], ETFS, calendar, market, plan)
     assert [len(drawn[name]) for name in PERIODS] == counts.tolist() and counts.sum() == 877
     assert drawn["train"].day.max() < SPLIT[0] <= drawn["calibration"].day.min()
 
@@ -129,7 +132,7 @@ def test_days_that_are_no_sessions_teach_nothing_and_that_is_told(spark, tmp_pat
     prices = make_prices(calendar, ["A", "B"], 1)
     saturdays = pa.array(np.tile(16_004 - 7 * np.arange(900)[::-1], 2).astype(np.int32)).cast(pa.date32())
     file = write_part(tmp_path, prices.set_column(2, prices.schema.field("Date"), saturdays))
-    market, counts = next_day_rows.collect_market(spark, [file], ETFS, calendar, Plan(*SPLIT))
+    market, counts = collect_market(spark, [file], ETFS, calendar, Plan(*SPLIT))
     assert not market.abnormal.any()
     with pytest.raises(InputError, match=r"0 to train on, 0 to calibrate on, 0 to test on .* NEXT_DAY=false"):
         Plan(*SPLIT).choose_symbols(counts)
@@ -152,10 +155,9 @@ def test_a_model_without_an_error_depends_on_nothing(rows):
 
 def test_a_draw_repeats_whatever_the_order_of_parts(spark, market_files, calendar):
     plan = Plan(*SPLIT).draw_at_most(2_000, np.array([9_000, 3_000, 3_000]))
-    market, _ = next_day_rows.collect_market(spark, market_files, ETFS, calendar, plan)
+    market, _ = collect_market(spark, market_files, ETFS, calendar, plan)
     forth, back = (
-        next_day_rows.collect_rows(spark, files, ETFS, calendar, market, plan)
-        for files in (market_files, market_files[::-1])
+        collect_rows(spark, files, ETFS, calendar, market, plan) for files in (market_files, market_files[::-1])
     )
     for name in PERIODS:
         assert len(forth[name]) > 0
@@ -166,8 +168,8 @@ def test_a_draw_repeats_whatever_the_order_of_parts(spark, market_files, calenda
 def test_a_model_learns_what_can_be_learned(spark, market_files, calendar):
     """Here volumes jump at random around a level: the mean of a month beats the last days."""
     plan = Plan(*SPLIT, shares=(1.0, 1.0, 1.0))
-    market, _ = next_day_rows.collect_market(spark, market_files, ETFS, calendar, plan)
-    drawn = next_day_rows.collect_rows(spark, market_files, ETFS, calendar, market, plan)
+    market, _ = collect_market(spark, market_files, ETFS, calendar, plan)
+    drawn = collect_rows(spark, market_files, ETFS, calendar, market, plan)
     test = drawn["test"]
     naive = np.abs(test.naive["naive"] - test.target).mean()
     for name in ("linear", "hist_gradient_boosting"):

@@ -57,7 +57,7 @@ FEATURES = {
     "etf": "1 for an ETF, 0 for a stock",
 }
 
-
+NAMES = [*FEATURES, *EFFECTS]  # of the columns that models take, in order
 NAIVE = ("naive", "mean_of_5", "mean_of_30", "yesterday")  # see naive_answers
 
 
@@ -85,6 +85,11 @@ class SymbolRows:
         """How many rows of its symbol precede each row. int64[n]."""
         age: np.ndarray = np.arange(len(self.day)) - np.repeat(self.starts[:-1], np.diff(self.starts))
         return age
+
+    @property
+    def symbol(self) -> np.ndarray:
+        """The key of each row's symbol. int64[n]."""
+        return np.repeat(self.key, np.diff(self.starts))
 
 
 @dataclass(frozen=True)
@@ -188,7 +193,7 @@ def build_features(rows: SymbolRows, market: Market, calendar: TradingCalendar) 
     }
     columns["own_less_market"] = columns["abnormal"] - columns["market_1"]
     columns["etf"] = np.repeat(rows.etf, np.diff(rows.starts))
-    return {name: columns[name].astype(np.float32) for name in (*FEATURES, *EFFECTS)}
+    return {name: columns[name].astype(np.float32) for name in NAMES}
 
 
 def describe_volume(rows: SymbolRows) -> dict[str, np.ndarray]:

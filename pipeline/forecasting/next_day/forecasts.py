@@ -13,9 +13,9 @@ from pyspark.sql import SparkSession
 
 from pipeline.forecasting.evaluation import as_served
 from pipeline.forecasting.intervals import SizeClasses
-from pipeline.forecasting.next_day.features import MONTH, QUARTER, Market, build_features
-from pipeline.forecasting.next_day.models import NAMES, NextDayModel
-from pipeline.forecasting.next_day.rows import map_parts, pack, read_symbol_rows, unpack_matrix
+from pipeline.forecasting.next_day.features import MONTH, NAMES, QUARTER, Market, build_features
+from pipeline.forecasting.next_day.models import NextDayModel
+from pipeline.forecasting.next_day.parts import map_parts, pack, read_symbol_rows, unpack_matrix
 from pipeline.forecasting.next_day.trading_calendar import TradingCalendar
 
 FILE = "symbols.jsonl"  # as serving reads it

@@ -6,12 +6,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from pipeline.forecasting.evaluation import as_served
-from pipeline.forecasting.next_day.features import FEATURES
+from pipeline.forecasting.next_day.features import FEATURES, NAMES
 from pipeline.forecasting.next_day.rows import NextDayRows
 from pipeline.forecasting.next_day.trading_calendar import EFFECTS
 from pipeline.forecasting.threads import THREADS, limit_threads
 
-NAMES = [*FEATURES, *EFFECTS]
 GROUPS = {
     "its last days": [name for name in FEATURES if name.startswith(("lag", "abnormal", "own", "fading"))],
     "its last weeks to its last year": [name for name in FEATURES if name.startswith(("mean", "spread", "zeros"))],

@@ -1,0 +1,70 @@
+"""The parts of `features` as arrays of whole symbols, each in a task of Spark, and matrices on their way back."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pyspark.sql import SparkSession
+
+from pipeline.datasets.contract import flagged
+from pipeline.features.rolling import find_starts
+from pipeline.forecasting.market_rows import number_symbols
+from pipeline.forecasting.next_day.features import SymbolRows
+
+COLUMNS = ["Symbol", "Date", "Open", "High", "Low", "Adj Close", "Volume", "vol_moving_avg", "adj_close_rolling_med"]
+
+
+def read_symbol_rows(file: Path, etfs: frozenset[str]) -> tuple[SymbolRows, list[str], pa.Table]:
+    """All rows of a part, the names of its symbols, and the table they come from."""
+    table = pq.read_table(file, columns=COLUMNS)
+    arrays = {name: table[name].to_numpy() for name in COLUMNS[2:]}
+    symbols = table["Symbol"].combine_chunks()
+    starts = find_starts(symbols.indices.to_numpy())
+    names = [symbols[int(start)].as_py() for start in starts[:-1]] if len(symbols) else []
+    rows = SymbolRows(
+        starts,
+        np.array([name in etfs for name in names], dtype=bool),
+        number_symbols(names),
+        table["Date"].cast(pa.int32()).to_numpy().astype(np.int64),
+        arrays["Volume"],
+        arrays["Adj Close"],
+        arrays["High"],
+        arrays["Low"],
+        ~flagged(arrays),
+    )
+    return rows, names, table
+
+
+def map_parts(
+    spark: SparkSession, files: list[Path], schema: str, work: Callable[[Path], Iterator[pa.RecordBatch]]
+) -> pa.Table:
+    """Run `work` on every part in a task of its own; what the tasks return, in the order of the parts."""
+    paths = [path.resolve() for path in files]
+
+    def run(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        for batch in batches:
+            for number in batch["id"].to_pylist():
+                yield from work(paths[number])
+
+    return spark.range(0, len(paths), 1, len(paths)).mapInArrow(run, schema).toArrow()
+
+
+def pack(matrix: np.ndarray) -> pa.Array:
+    """A matrix as one binary value a row: half a hundred columns cost as much as one."""
+    width = matrix.shape[1] * matrix.itemsize
+    data = pa.py_buffer(np.ascontiguousarray(matrix).tobytes())
+    return pa.Array.from_buffers(pa.binary(width), len(matrix), [None, data]).cast(pa.binary())
+
+
+def unpack_matrix(column: pa.ChunkedArray, kind: type, width: int) -> np.ndarray:
+    """The matrix whose rows were packed, kind[n, width], without a Python object a row."""
+    fixed = pa.binary(width * np.dtype(kind).itemsize)
+    chunks = [chunk.cast(fixed) for chunk in column.chunks]
+    parts: list[np.ndarray] = [
+        np.frombuffer(chunk.buffers()[1], kind)[chunk.offset * width :][: len(chunk) * width]
+        for chunk in chunks
+        if len(chunk)
+    ]
+    return np.concatenate([*parts, np.empty(0, kind)]).reshape(-1, width)
