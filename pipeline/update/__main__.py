@@ -74,7 +74,7 @@ def read_symbols(text: str) -> list[str]:
     """The symbols of a file, a line each, or of a list with commas. Raises ParameterError for none."""
     path = Path(text).expanduser()
     try:
-        words = path.read_text().splitlines() if path.is_file() else text.split(",")
+        words = path.read_text(encoding="utf-8-sig").splitlines() if path.is_file() else text.split(",")
     except (OSError, UnicodeDecodeError) as error:
         raise ParameterError(f"--symbols {text} cannot be read: {error}") from error
     symbols = [word.strip() for word in words if word.strip()]

@@ -21,6 +21,7 @@ import pandas as pd
 import yfinance
 from curl_cffi import requests
 from curl_cffi.requests.session import HttpMethod
+from yfinance.config import YfConfig
 from yfinance.exceptions import YFPricesMissingError
 
 from pipeline.update.bars import Answer, Bar, Split
@@ -143,7 +144,7 @@ class Yahoo:
     """Asks for one symbol after the other. rate: requests a second at most."""
 
     def __init__(self, rate: float) -> None:
-        yfinance.config.debug.hide_exceptions = False
+        YfConfig.debug.hide_exceptions = False
         logging.getLogger("yfinance").setLevel(logging.CRITICAL)  # what goes wrong is told by the outcome of the symbol
         self.session = PoliteSession(rate, os.environ.get(ADDRESS_VARIABLE) or None)
 

@@ -58,7 +58,7 @@ def test_outcomes_are_told_and_the_second_call_has_nothing_to_do(call, five, day
 
 @pytest.mark.parametrize("listed", [True, False])
 def test_symbols_come_from_a_file_or_a_list(call, five, tmp_path, listed):
-    (tmp_path / "followed.txt").write_text("B\n\nD\n")
+    (tmp_path / "followed.txt").write_text("\N{BOM}B\r\n\r\nD")
     assert call(five, "--symbols", "B,D" if listed else str(tmp_path / "followed.txt"))[0] == 0
     assert five.state.log == ["B", "D"]
 
@@ -122,7 +122,7 @@ def test_a_second_update_of_the_same_folder_is_refused(call, five):
     assert not five.state.log
 
 
-@pytest.mark.parametrize("library", ["yfinance", "curl_cffi"])
+@pytest.mark.parametrize("library", ["yfinance", "yfinance.config", "curl_cffi"])  # older releases have no config
 def test_without_its_libraries_it_says_how_to_install_them(tmp_path, monkeypatch, capsys, library):
     monkeypatch.delitem(sys.modules, "pipeline.update.yahoo", raising=False)
     monkeypatch.setitem(sys.modules, library, None)
