@@ -103,7 +103,7 @@ def update_folder(
         try:
             if plan.tasks:
                 tell(PERSONAL_USE)
-                ask = partial(ask_patiently, folder=folder, yahoo=yahoo, final=result.session, full=full)
+                ask = partial(ask_patiently, folder=folder, yahoo=yahoo, final=result.session, full=full, tell=tell)
                 ask_all(plan.tasks, ask, ledger, result, now)
         finally:
             write_metadata(folder, catalogue, ledger.entries)
@@ -141,7 +141,9 @@ def ask_all(
                 return
 
 
-def ask_patiently(task: Task, folder: MarketFolder, yahoo: "Yahoo", final: date, full: bool) -> Outcome:
+def ask_patiently(
+    task: Task, folder: MarketFolder, yahoo: "Yahoo", final: date, full: bool, tell: Callable[[str], None]
+) -> Outcome:
     """The outcome of a symbol. After a refusal the session waits before it asks again."""
     from pipeline.update.yahoo import NoAnswerError, NoRowsError, RefusedError
 
@@ -155,6 +157,7 @@ def ask_patiently(task: Task, folder: MarketFolder, yahoo: "Yahoo", final: date,
             refusals += 1
             if refusals == MAX_REFUSALS:
                 return Outcome("refused", None, 0, note="Yahoo refused to answer")
+            tell(f"Yahoo refuses to answer for now. Waiting for {yahoo.pause:.0f} s.")
         except NoAnswerError as error:
             tries += 1
             if tries == MAX_TRIES:

@@ -9,7 +9,7 @@ import os
 import random
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future
+from concurrent.futures import Future, wait
 from datetime import date, timedelta
 from functools import partial
 from queue import SimpleQueue
@@ -34,6 +34,7 @@ REFUSALS = (429, 999)  # 999 is Yahoo's own
 NO_ROWS = b"Data doesn't exist"  # what Yahoo says, with a 400, of a range without any
 FIRST_PAUSE = 30  # turns; it doubles with each refusal in a row
 PATIENCE = 30  # seconds
+BLINK = 0.5  # seconds
 PRICES = ("Open", "High", "Low", "Close", "Adj Close")
 
 
@@ -70,6 +71,8 @@ class Worker:
     def run(self, job: Callable[[], requests.Response]) -> requests.Response:
         done: Future[requests.Response] = Future()
         self.jobs.put((job, done))
+        while not done.done():  # one long wait would sleep through a signal that comes just before it
+            wait([done], BLINK)
         return done.result()
 
 
@@ -110,7 +113,7 @@ class PoliteSession(requests.Session[requests.Response]):
 
     def send(self, method: HttpMethod, url: str, *args: Any, **options: Any) -> requests.Response:
         """Send a request when its turn has come. Raises RefusedError."""
-        time.sleep(max(0.0, self.next_turn - time.monotonic()))
+        time.sleep(self.pause)
         self.next_turn = time.monotonic() + self.turn * random.uniform(1, 1.2)
         parts = urlsplit(url)
         if self.base:
@@ -122,6 +125,11 @@ class PoliteSession(requests.Session[requests.Response]):
             self.slow_down()
             raise RefusedError  # not yfinance's own: after that one it would ask up to five times more
         return response
+
+    @property
+    def pause(self) -> float:
+        """Seconds until the next request may be sent."""
+        return max(0.0, self.next_turn - time.monotonic())
 
     def slow_down(self) -> None:
         self.refusals += 1
@@ -154,6 +162,10 @@ class Yahoo:
     @property
     def requests(self) -> int:
         return self.session.sent
+
+    @property
+    def pause(self) -> float:
+        return self.session.pause
 
     def ask(self, symbol: str, first: date, final: date) -> Answer:
         """A symbol, in Yahoo's spelling, from `first` to `final`, both included.

@@ -8,6 +8,7 @@ from datetime import date
 import pytest
 
 from pipeline.errors import PipelineError
+from pipeline.ingest.market_csv import parse_market_csv
 from pipeline.ingest.source import open_source
 from pipeline.update.bars import Bar, BarFile, format_bars
 from pipeline.update.ledger import read_entries, read_ledger
@@ -107,6 +108,7 @@ def check_whole(market, securities: list[Security], day: date) -> None:
     for path, data in read_folder(market.root).items():
         assert data.endswith(b"\n"), path
         assert format_bars(BarFile.parse(data).bars) == data, path
+        assert not parse_market_csv(data).refused, path
     assert not [path for path in market.root.iterdir() if path.name.startswith(".") and path.name != ".update"]
 
 

@@ -8,8 +8,8 @@ import pytest
 from pipeline.errors import InputError, QualityError
 from pipeline.ingest.source import open_source
 from pipeline.update.bars import format_bars
-from pipeline.update.folder import MarketFolder
-from pipeline.update.ledger import read_ledger
+from pipeline.update.folder import MarketFolder, hold_folder
+from pipeline.update.ledger import Entry, open_ledger, read_entries, read_ledger
 from tests.update.stand_in import Security, read_folder
 
 HELD = "held"
@@ -219,6 +219,7 @@ def test_a_refusal_slows_the_asking_down(open_market, real_bars, days):
     result = market.update(days[-1])
     assert not result.stale
     assert market.state.log == ["A", "A", "A", "B", "C"]
+    assert sum("Waiting for" in line for line in market.told) == 2
 
 
 def test_refusals_stop_the_asking_and_the_next_call_goes_on(open_market, real_bars, days):
@@ -285,6 +286,15 @@ def test_a_damaged_ledger_is_no_ledger(open_market, real_bars, days, text):
         (market.root / path).write_text(text)
     assert states(market.update(days[-1])) == {"A": "appended"}
     assert json.loads((market.root / "updates.json").read_text())["A"]["through"] == days[-1].isoformat()
+
+
+def test_a_line_of_the_journal_that_a_kill_cut_short_costs_no_other(tmp_path):
+    with hold_folder(tmp_path) as folder:
+        (folder.home / "journal").write_text('{"A": {"state": "app')
+        with open_ledger(folder) as ledger:
+            ledger.put("B", Entry("held", note="why"))
+            assert read_entries(tmp_path) == {"B": Entry("held", note="why")}  # what a kill now would leave
+    assert read_entries(tmp_path) == {"B": Entry("held", note="why")}
 
 
 def test_an_empty_folder_begins_with_the_directory(open_market, real_bars, days):
