@@ -1,9 +1,6 @@
 """Bring a folder in the layout of the Kaggle set up to the last session that has closed.
 
-    python -m pipeline.update --data-dir FOLDER [--symbols FILE] [--rate REQUESTS_A_SECOND] [--full]
-
-Exit codes: 0 done or nothing to do, 2 usage, 3 nobody can be reached, 4 too many symbols are not current, 5 resources
-(disk, a missing library), 6 another update holds the folder, 130 and 143 interrupted.
+python -m pipeline.update --data-dir FOLDER [--symbols FILE] [--rate REQUESTS_A_SECOND] [--full]
 """
 
 import argparse
@@ -22,6 +19,10 @@ from pipeline.update.market import RATE, update_folder
 from pipeline.update.summary import show_result
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+EXIT_CODES = (
+    "Exit codes: 0 done or nothing to do, 2 usage, 3 nobody can be reached, 4 too many symbols are not current, "
+    "5 resources (disk, a missing library), 6 another update holds the folder, 130 and 143 interrupted."
+)
 OLDEST = datetime(1990, 1, 1, tzinfo=UTC)
 
 
@@ -59,8 +60,8 @@ def main() -> int:
 
 
 def read_arguments() -> argparse.Namespace:
-    about, _, codes = (__doc__ or "").split("\n\n")
-    parser = argparse.ArgumentParser(prog="python -m pipeline.update", description=about, epilog=codes)
+    about = "Bring a folder in the layout of the Kaggle set up to the last session that has closed."
+    parser = argparse.ArgumentParser(prog="python -m pipeline.update", description=about, epilog=EXIT_CODES)
     parser.add_argument("--data-dir", type=Path, required=True, metavar="FOLDER", help="begun if it is not there")
     parser.add_argument("--symbols", metavar="FILE", help="only these, a symbol a line; or a list: AAPL,BRK.B,^GSPC")
     help_rate = f"requests a second at most; default {RATE:g}, two in five seconds"

@@ -161,7 +161,7 @@ def test_a_full_disk_leaves_every_file_whole(call, five, tmp_path):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_update_ends_at_once_and_the_next_goes_on(call, five, number):
     five.state.faults = {"C": ["hang"]}
-    command = [sys.executable, "-m", "pipeline.update", *make_arguments(five)]
+    command = [sys.executable, "-OO", "-m", "pipeline.update", *make_arguments(five)]
     homeless = os.environ | {"HOME": os.devnull}  # where the client cannot keep its cookies
     process = subprocess.Popen(
         command, cwd=ROOT, env=homeless, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
