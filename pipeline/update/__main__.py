@@ -4,6 +4,7 @@ python -m pipeline.update --data-dir FOLDER [--symbols FILE] [--rate REQUESTS_A_
 """
 
 import argparse
+import os
 import signal
 import sys
 from collections.abc import Iterator
@@ -30,9 +31,17 @@ class Interrupted(BaseException):
     """A signal asked the update to end. args: its number."""
 
 
+class Screen(Console):
+    """A terminal that somebody may close, or cut off with `| head`: the update goes on all the same."""
+
+    def on_broken_pipe(self) -> None:
+        self.quiet = True
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else Python complains at its end
+
+
 def main() -> int:
     options = read_arguments()
-    screen, errors = Console(highlight=False), Console(stderr=True, highlight=False)
+    screen, errors = Screen(highlight=False), Console(stderr=True, highlight=False)
     try:
         with catch_signals():
             result = update_folder(

@@ -158,6 +158,15 @@ def test_a_full_disk_leaves_every_file_whole(call, five, tmp_path):
         subprocess.run(["umount", "-l", str(small)], check=True)
 
 
+def test_an_update_whose_reader_has_gone_goes_on(five, real_bars):
+    command = [sys.executable, "-m", "pipeline.update", *make_arguments(five)]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        process.stdout.close()
+        errors = process.stderr.read()
+    assert (process.returncode, errors) == (0, "")
+    assert all(five.read(name) == format_bars(real_bars[0]) for name in "ABCDE")
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_update_ends_at_once_and_the_next_goes_on(call, five, number):
     five.state.faults = {"C": ["hang"]}
