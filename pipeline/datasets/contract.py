@@ -47,13 +47,14 @@ SYMBOLS = pa.schema(
     ]
 )
 
+# A row is a refused line, or lines one below the other that read the same, or a whole file.
 QUARANTINE = pa.schema(
     [
         pa.field("file", pa.string(), nullable=False),
-        pa.field("line", pa.int64()),  # 1 is the header; null for a whole file
-        pa.field("text", pa.string(), nullable=False),  # as it stands there; bytes that are not UTF-8 as \xNN
+        pa.field("line", pa.int64()),  # the first one; 1 is the header; null for a whole file
+        pa.field("text", pa.string(), nullable=False),  # its start; bytes that are not UTF-8 as \xNN
         pa.field("reason", pa.string(), nullable=False),  # a key of REASONS
-        pa.field("rows", pa.int64(), nullable=False),  # 1; for a whole file its data rows
+        pa.field("rows", pa.int64(), nullable=False),  # how many lines; for a whole file its data rows
     ]
 )
 

@@ -2,34 +2,38 @@
 
 Files that look like all the others are parsed together, by one call of pyarrow, and their columns are checked as a
 whole. A file that this cannot vouch for is read again by itself; there too pyarrow goes first, and what it cannot
-vouch for is read by the careful way, which finds the lines to refuse and says why. All give the same numbers for the
-same text.
+vouch for is read by the careful way, which finds the lines to refuse and says why. All give the same rows and refuse
+the same lines, whatever the bytes: what becomes of a line does not depend on its neighbours.
 """
 
-import csv
 import math
 import re
 from dataclasses import dataclass
 from datetime import date
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 from pyarrow import csv as arrow_csv
 
 from pipeline.datasets.contract import CSV_COLUMNS, PRICE_COLUMNS
+from pipeline.ingest.csv_line import (
+    FIRST_DAY,
+    LAST_DAY,
+    VOLUME_LIMIT,
+    LineError,
+    Row,
+    find_fault,
+    parse_line,
+    read_header,
+)
+from pipeline.ingest.refused import REFUSED, RefusedLines, refuse_whole, show
 
 USUAL_HEADER = ",".join(CSV_COLUMNS).encode() + b"\n"
 BOM = b"\xef\xbb\xbf"
-VOLUME_LIMIT = 2**53  # from here on doubles skip whole numbers
-FIRST_DAY, LAST_DAY = (
-    date(1678, 1, 1),
-    date(2261, 12, 31),
-)  # what pandas can keep as nanoseconds; beyond is a slip of the pen
 EPOCH = date(1970, 1, 1).toordinal()
 NO_DAY = -(2**31)
-DAY = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
-NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
-BLANKS = " \t"
+BLANK = re.compile(rb"[ \t\n]*")
 
 ROWS = pa.schema(
     [
@@ -43,33 +47,21 @@ CONVERT = arrow_csv.ConvertOptions(
     include_columns=list(CSV_COLUMNS),
     null_values=[""],
 )
-# A block larger than what is parsed at once: one chunk a column.
-READ = arrow_csv.ReadOptions(use_threads=False, block_size=2**30)
-
-
-@dataclass(frozen=True)
-class Refusal:
-    """A line, or a whole file (line is None), that was not published. reason: a key of contract.REASONS."""
-
-    line: int | None
-    text: str
-    reason: str
-    rows: int = 1
 
 
 @dataclass(frozen=True)
 class ParsedCsv:
-    """A file, read: `table` (schema ROWS, by date, no date twice) and `refused`. data_rows counts the lines below the
-    header.
+    """A file, read: `table` (schema ROWS, by date, no date twice) and `refused` (schema REFUSED). data_rows counts the
+    lines below the header: the rows of the one and the sum of `rows` of the other.
     """
 
     table: pa.Table
-    refused: tuple[Refusal, ...]
+    refused: pa.Table
     data_rows: int
 
-
-class LineError(ValueError):
-    """Why a line is refused: the message is a key of contract.REASONS."""
+    @property
+    def refused_rows(self) -> int:
+        return sum(self.refused["rows"].to_pylist())
 
 
 def parse_market_csvs(files: list[bytes]) -> list[ParsedCsv]:
@@ -87,24 +79,50 @@ def is_usual(data: bytes) -> bool:
 
 def parse_together(files: list[bytes]) -> list[ParsedCsv | None]:
     """Usual files as if they were one; None for each that holds anything doubtful."""
-    body = b"".join([USUAL_HEADER, *(memoryview(data)[len(USUAL_HEADER) :] for data in files)])
     rows = np.array([count_ends(data) - 1 for data in files], dtype=np.int64)
-    try:
-        table = arrow_csv.read_csv(pa.BufferReader(body), READ, None, CONVERT)
-    except pa.ArrowInvalid:
-        return [None] * len(files)
-    if table.num_rows != rows.sum():
+    table = read_columns(b"".join(memoryview(data)[len(USUAL_HEADER) :] for data in files), list(CSV_COLUMNS))
+    if table is None or table.num_rows != rows.sum():
         return [None] * len(files)
     ends = rows.cumsum()
     starts = ends - rows
     days = read_days(table)
     backwards = np.setdiff1d(np.flatnonzero(days[1:] <= days[:-1]) + 1, starts)
     doubtful = set(np.searchsorted(ends, np.concatenate([find_doubtful(table), backwards]), side="right"))
-    table = make_volume_whole(table)
+    table, nothing = make_volume_whole(table), REFUSED.empty_table()
     return [
-        None if number in doubtful else ParsedCsv(table.slice(start, count), (), count)
+        None if number in doubtful else ParsedCsv(table.slice(start, count), nothing, count)
         for number, (start, count) in enumerate(zip(starts.tolist(), rows.tolist(), strict=True))
     ]
+
+
+def parse_market_csv(data: bytes) -> ParsedCsv:
+    """Read the bytes of one CSV. Columns are found by name; others are ignored. Never raises for what the bytes
+    hold.
+    """
+    unified = unify_ends(data.removeprefix(BOM))
+    if not unified:
+        return ParsedCsv(ROWS.empty_table(), refuse_whole("", "empty file", 0), 0)
+    header, _, body = unified.partition(b"\n")
+    columns = read_header(header)
+    if columns is None:
+        lines = max(0, count_lines(unify_ends(data.replace(b"\0", b""))) - 1)  # UTF-16 has NUL between \r and \n
+        return ParsedCsv(ROWS.empty_table(), refuse_whole(show(header), "header", lines), lines)
+    if not body:
+        return ParsedCsv(ROWS.empty_table(), refuse_whole(show(header), "no data", 0), 0)
+    return parse_fast(body, columns) or parse_carefully(body, columns)
+
+
+def unify_ends(data: bytes) -> bytes:
+    """The bytes with \\n as the only end of a line. Old Macs wrote \\r, Windows \\r\\n, and its text mode \\r\\r\\n."""
+    if b"\r" in data:
+        for end in (b"\r\r\n", b"\r\n", b"\r"):
+            data = data.replace(end, b"\n")
+    return data
+
+
+def count_lines(data: bytes) -> int:
+    """Lines, the last one with or without an end."""
+    return count_ends(data) + (bool(data) and not data.endswith(b"\n"))
 
 
 def count_ends(data: bytes) -> int:
@@ -112,23 +130,33 @@ def count_ends(data: bytes) -> int:
     return int(np.count_nonzero(np.frombuffer(data, np.uint8) == ord("\n")))
 
 
-def parse_market_csv(data: bytes) -> ParsedCsv:
-    """Read the bytes of one CSV. Columns are found by name; others are ignored. Never raises for what the bytes
-    hold.
+def parse_fast(body: bytes, columns: list[str]) -> ParsedCsv | None:
+    """The lines below the header by pyarrow, with a careful look at those that it could not fill; None where pyarrow
+    and the careful way may not agree.
     """
-    data = data.removeprefix(BOM)
-    lines = count_ends(data) + (not data.endswith(b"\n") and bool(data))
-    if not data:
-        return refuse_file("", "empty file", 0)
-    end = data.find(b"\n")
-    header = (data if end < 0 else data[:end]).removesuffix(b"\r")
-    columns = read_header(header)
-    if columns is None:
-        return refuse_file(show(header), "header", lines - 1)
-    if lines == 1:
-        return refuse_file(show(header), "no data", 0)
-    body = data[end + 1 :]
-    return parse_fast(data, body, lines - 1, columns) or parse_carefully(body, columns)
+    if b"\0" in body or not is_utf8(body) or not has_plain_quotes(body):
+        return None
+    table = read_columns(body, columns)
+    data_rows = count_lines(body)
+    if table is None or table.num_rows != data_rows:
+        return None
+    refused = RefusedLines()
+    doubtful = find_doubtful(table)
+    if len(doubtful):
+        ends = np.append(np.flatnonzero(np.frombuffer(body, np.uint8) == ord("\n")), len(body))
+        for row in doubtful.tolist():
+            line = body[ends[row - 1] + 1 if row else 0 : ends[row]]
+            reason = find_fault(line, columns)
+            if reason is None:
+                return None
+            refused.add(row + 2, show(line), reason)
+        keep = np.ones(data_rows, dtype=bool)
+        keep[doubtful] = False
+        table = table.filter(pa.array(keep))
+    days = read_days(table)
+    if not (days[1:] > days[:-1]).all():
+        return None
+    return ParsedCsv(make_volume_whole(table), refused.to_table(), data_rows)
 
 
 def is_utf8(data: bytes) -> bool:
@@ -141,48 +169,42 @@ def is_utf8(data: bytes) -> bool:
     return True
 
 
-def read_header(line: bytes) -> list[str] | None:
-    """The names of the columns, or None if one of the seven is absent or there twice."""
-    try:
-        names = [name.strip() for name in next(csv.reader([line.decode()], strict=True), [])]
-    except (UnicodeDecodeError, csv.Error):
-        return None
-    return names if all(names.count(column) == 1 for column in CSV_COLUMNS) else None
+def has_plain_quotes(data: bytes) -> bool:
+    """Whether quotes stand only around whole fields of one line: there pyarrow reads what `split_fields` reads."""
+    if b'"' not in data:
+        return True
+    padded = np.frombuffer(b"\n%b\n" % data, np.uint8)
+    quotes = np.flatnonzero(padded == ord('"'))
+    if len(quotes) % 2:
+        return False
+    opening, closing = quotes[::2], quotes[1::2]
+    between = [ord(","), ord("\n")]
+    ends = np.flatnonzero(padded == ord("\n"))
+    return bool(
+        np.isin(padded[opening - 1], between).all()
+        and np.isin(padded[closing + 1], between).all()
+        and (np.searchsorted(ends, opening) == np.searchsorted(ends, closing)).all()
+    )
 
 
-def parse_fast(data: bytes, body: bytes, data_rows: int, columns: list[str]) -> ParsedCsv | None:
-    """The file by pyarrow, with a careful look at the lines that it could not fill; None where lines and rows may not
-    agree.
+def read_columns(body: bytes, columns: list[str]) -> pa.Table | None:
+    """The seven columns of the lines in `body` by pyarrow, an empty field as null; None if one is not what it should
+    be.
     """
-    if b"\0" in data or (b"\r" in data and data.count(b"\r") != data.count(b"\r\n")) or not is_utf8(data):
+    if body.startswith(BOM):  # pyarrow would skip it
         return None
+    # A block larger than what is parsed at once: one chunk a column.
+    read = arrow_csv.ReadOptions(use_threads=False, block_size=2**30, column_names=columns)
     try:
-        table = arrow_csv.read_csv(pa.BufferReader(data), READ, None, CONVERT)
-    except (pa.ArrowInvalid, pa.ArrowKeyError):
+        return arrow_csv.read_csv(pa.BufferReader(body), read, None, CONVERT)
+    except pa.ArrowInvalid:
         return None
-    if table.num_rows != data_rows:
-        return None
-    doubtful = find_doubtful(table)
-    refused = []
-    if len(doubtful):
-        lines = body.split(b"\n")
-        for row in doubtful:
-            reason = find_fault(lines[row].removesuffix(b"\r"), columns)
-            if reason is None:
-                return None
-            refused.append(Refusal(int(row) + 2, show(lines[row].removesuffix(b"\r")), reason))
-        keep = np.ones(data_rows, dtype=bool)
-        keep[doubtful] = False
-        table = table.filter(pa.array(keep))
-    days = read_days(table)
-    if not (days[1:] > days[:-1]).all():
-        return None
-    return ParsedCsv(make_volume_whole(table), tuple(refused), data_rows)
 
 
-def read_days(table: pa.Table) -> np.ndarray:
-    """Days since 1970, int32, NO_DAY where there is none."""
-    return table["Date"].cast(pa.int32()).fill_null(NO_DAY).to_numpy()
+def read_days(table: pa.Table) -> npt.NDArray[np.int32]:
+    """Days since 1970, NO_DAY where there is none."""
+    days: npt.NDArray[np.int32] = table["Date"].cast(pa.int32()).fill_null(NO_DAY).to_numpy()
+    return days
 
 
 def make_volume_whole(table: pa.Table) -> pa.Table:
@@ -193,106 +215,58 @@ def make_volume_whole(table: pa.Table) -> pa.Table:
     return pa.Table.from_arrays([days, *prices, volume], schema=ROWS)
 
 
-def find_doubtful(table: pa.Table) -> np.ndarray:
+def find_doubtful(table: pa.Table) -> npt.NDArray[np.int64]:
     """Indices of the rows with an empty field, a day out of range, a number that is not finite, or a Volume that
     cannot be one.
     """
     doubtful = np.zeros(table.num_rows, dtype=bool)
-    for name, column in zip(table.column_names, table.columns, strict=True):
-        if name == "Date":
-            days = read_days(table)
-            doubtful |= (days < FIRST_DAY.toordinal() - EPOCH) | (days > LAST_DAY.toordinal() - EPOCH)
-            continue
-        values = column.to_numpy()  # nulls become NaN
-        if not math.isfinite(values.sum()):
-            doubtful |= ~np.isfinite(values)
-    volume = table["Volume"].to_numpy()
-    with np.errstate(invalid="ignore"):
+    with np.errstate(invalid="ignore", over="ignore"):
+        for name, column in zip(table.column_names, table.columns, strict=True):
+            if name == "Date":
+                days = read_days(table)
+                doubtful |= (days < FIRST_DAY.toordinal() - EPOCH) | (days > LAST_DAY.toordinal() - EPOCH)
+                continue
+            values = column.to_numpy()  # nulls become NaN
+            if not math.isfinite(values.sum()):
+                doubtful |= ~np.isfinite(values)
+        volume = table["Volume"].to_numpy()
         doubtful |= ~((volume >= 0) & (volume < VOLUME_LIMIT) & (np.floor(volume) == volume))
     return doubtful.nonzero()[0]
 
 
-def find_fault(line: bytes, columns: list[str]) -> str | None:
-    """The reason to refuse a line, or None if there is none."""
-    try:
-        parse_line(line, columns)
-    except LineError as error:
-        return str(error)
-    return None
-
-
 def parse_carefully(body: bytes, columns: list[str]) -> ParsedCsv:
     """Read line by line; what cannot be read is refused with its line number (the header is line 1)."""
-    rows: dict[date, tuple] = {}
-    refused = []
-    lines = body.removesuffix(b"\n").split(b"\n")
-    for number, line in enumerate(lines, start=2):
-        line = line.removesuffix(b"\r")
+    rows: dict[date, Row] = {}
+    refused = RefusedLines()
+    number, start = 2, 0
+    while start < len(body):
+        if (end := skip_blank_lines(body, start)) > start:
+            lines = count_lines(body[start:end])
+            refused.add(number, "", "blank", lines)
+            number, start = number + lines, end
+            continue
+        end = find_line_end(body, start)
+        line = body[start:end]
         try:
-            day, *values = parse_line(line, columns)
-            if day in rows:
+            row = parse_line(line, columns)
+            if row[0] in rows:
                 raise LineError("duplicate date")
-            rows[day] = (day, *values)
+            rows[row[0]] = row
         except LineError as error:
-            refused.append(Refusal(number, show(line), str(error)))
+            refused.add(number, show(line), str(error))
+        number, start = number + 1, end + 1
     in_order = [rows[day] for day in sorted(rows)]
     arrays = [pa.array([row[index] for row in in_order], kind) for index, kind in enumerate(ROWS.types)]
-    return ParsedCsv(pa.table(arrays, schema=ROWS), tuple(refused), len(lines))
+    return ParsedCsv(pa.table(arrays, schema=ROWS), refused.to_table(), number - 2)
 
 
-def parse_line(line: bytes, columns: list[str]) -> tuple:
-    """Date, five prices as float and Volume as int of one line. Raises LineError with the reason to refuse it."""
-    try:
-        text = line.decode()
-    except UnicodeDecodeError:
-        raise LineError("encoding") from None
-    if "\0" in text:
-        raise LineError("encoding")
-    if not text.strip(BLANKS):
-        raise LineError("blank")
-    try:
-        (fields,) = csv.reader([text], strict=True)
-    except (csv.Error, ValueError):
-        raise LineError("fields") from None
-    if len(fields) != len(columns):
-        raise LineError("fields")
-    by_name = dict(zip(columns, (field.strip(BLANKS) for field in fields), strict=True))
-    day, *numbers = (by_name[column] for column in CSV_COLUMNS)
-    if not day or not all(numbers):
-        raise LineError("blank")
-    *prices, volume = (parse_number(number) for number in numbers)
-    return (parse_day(day), *prices, parse_volume(volume))
+def find_line_end(body: bytes, start: int) -> int:
+    end = body.find(b"\n", start)
+    return len(body) if end < 0 else end
 
 
-def parse_day(text: str) -> date:
-    if not DAY.fullmatch(text):
-        raise LineError("date")
-    try:
-        day = date.fromisoformat(text)
-    except ValueError:
-        raise LineError("date") from None
-    if not FIRST_DAY <= day <= LAST_DAY:
-        raise LineError("date")
-    return day
-
-
-def parse_number(text: str) -> float:
-    number = float(text) if NUMBER.fullmatch(text) else math.nan
-    if not math.isfinite(number):
-        raise LineError("number")
-    return number
-
-
-def parse_volume(number: float) -> int:
-    if not (0 <= number < VOLUME_LIMIT and number.is_integer()):
-        raise LineError("volume")
-    return int(number)
-
-
-def refuse_file(text: str, reason: str, rows: int) -> ParsedCsv:
-    return ParsedCsv(ROWS.empty_table(), (Refusal(None, text, reason, rows),), rows)
-
-
-def show(line: bytes) -> str:
-    """A line as text that any reader can show: bytes that are not UTF-8, and NUL, as \\xNN."""
-    return line.decode(errors="backslashreplace").replace("\0", "\\x00")
+def skip_blank_lines(body: bytes, start: int) -> int:
+    """Where the first line that is not blank begins, from the line that begins at `start`."""
+    blanks = BLANK.match(body, start)
+    end = blanks.end() if blanks else start
+    return end if end == len(body) else max(start, body.rfind(b"\n", start, end) + 1)

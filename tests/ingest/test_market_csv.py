@@ -3,18 +3,11 @@
 import random
 from datetime import date, timedelta
 
-import numpy as np
 import pytest
 
 from pipeline.datasets.contract import REASONS
-from pipeline.ingest.market_csv import (
-    ROWS,
-    parse_carefully,
-    parse_fast,
-    parse_market_csv,
-    parse_market_csvs,
-    read_header,
-)
+from pipeline.ingest.market_csv import ROWS, parse_market_csv
+from pipeline.ingest.refused import REFUSED
 
 HEADER = b"Date,Open,High,Low,Close,Adj Close,Volume"
 GOOD = b"2020-01-02,10.0,10.5,9.9,10.1,10.1,1000"
@@ -25,13 +18,13 @@ def read(*lines: bytes, end: bytes = b"\n"):
 
 
 def list_refused(market) -> list[tuple]:
-    return [(one.line, one.text, one.reason, one.rows) for one in market.refused]
+    return [tuple(one.values()) for one in market.refused.to_pylist()]
 
 
 def assert_balanced(market):
-    assert market.data_rows == market.table.num_rows + sum(one.rows for one in market.refused)
-    assert market.table.schema == ROWS
-    assert all(one.reason in REASONS for one in market.refused)
+    assert market.data_rows == market.table.num_rows + market.refused_rows
+    assert (market.table.schema, market.refused.schema) == (ROWS, REFUSED)
+    assert set(market.refused["reason"].to_pylist()) <= set(REASONS)
 
 
 @pytest.mark.parametrize(
@@ -40,17 +33,33 @@ def assert_balanced(market):
         (HEADER + b"\n" + GOOD + b"\n", [10.0, 10.5, 9.9, 10.1, 10.1, 1000]),
         (HEADER + b"\n" + GOOD, [10.0, 10.5, 9.9, 10.1, 10.1, 1000]),
         (HEADER + b"\r\n" + GOOD + b"\r\n", [10.0, 10.5, 9.9, 10.1, 10.1, 1000]),
+        (HEADER + b"\r\r\n" + GOOD + b"\r\r\n", [10.0, 10.5, 9.9, 10.1, 10.1, 1000]),
+        (HEADER + b"\r" + GOOD + b"\r", [10.0, 10.5, 9.9, 10.1, 10.1, 1000]),
+        (HEADER + b"\r" + GOOD, [10.0, 10.5, 9.9, 10.1, 10.1, 1000]),
         (b"\xef\xbb\xbf" + HEADER + b"\n" + GOOD + b"\n", [10.0, 10.5, 9.9, 10.1, 10.1, 1000]),
         (b"Volume,Adj Close,Date,Close,Low,High,Open\n7,6,2020-01-02,5,4,3,2\n", [2, 3, 4, 5, 6, 7]),
         (b"Note,Date,Open,High,Low,Close,Adj Close,Volume\nhi,2020-01-02,1,2,3,4,5,6\n", [1, 2, 3, 4, 5, 6]),
         (b'"Date", Open,High,Low,Close,Adj Close,Volume\n"2020-01-02", 1,2,3,4,5,"6"\n', [1, 2, 3, 4, 5, 6]),
+        (HEADER + b',Note\n"2020-01-02" ,1,"2"\t, "3",4,5,6,5" of "rain"\n', [1, 2, 3, 4, 5, 6]),
     ],
-    ids=["plain", "no last newline", "CRLF", "BOM", "reordered", "extra column", "spaces and quotes"],
+    ids=[
+        "plain",
+        "no last newline",
+        "CRLF",
+        "Windows' text mode over CRLF",
+        "CR",
+        "CR, no last one",
+        "BOM",
+        "reordered",
+        "extra column",
+        "spaces and quotes",
+        "spaces around quotes",
+    ],
 )
 def test_header_is_read_by_name(data, row):
     market = parse_market_csv(data)
     assert market.table.to_pylist() == [dict(zip(ROWS.names, [date(2020, 1, 2), *row], strict=True))]
-    assert not market.refused
+    assert not market.refused_rows
     assert_balanced(market)
 
 
@@ -59,19 +68,23 @@ def test_header_is_read_by_name(data, row):
     [
         (b"", "empty file", 0),
         (b"\xef\xbb\xbf", "empty file", 0),
+        (b"\0\0", "header", 0),
         (HEADER, "no data", 0),
         (HEADER + b"\n", "no data", 0),
         (b"Date,Open,High,Low,Close,Volume\n2020-01-02,1,2,3,4,5\n\n", "header", 2),
         (HEADER + b",Volume\n" + GOOD + b",5\n", "header", 1),
         (GOOD + b"\n" + GOOD, "header", 1),
         ((HEADER + b"\n" + GOOD).decode().encode("utf-16"), "header", 1),
-        (bytes(range(256)) * 9, "header", 9),
+        ((HEADER + b"\r\n" + GOOD + b"\r\n" + GOOD).decode().encode("utf-16"), "header", 2),
+        (b"a,b\r1,2\r3,4", "header", 2),
+        (bytes(range(1, 256)) * 9, "header", 18),
+        (b"," * 2_000_000 + HEADER + b"\n" + GOOD, "header", 1),
     ],
 )
 def test_file_without_a_usable_header_is_refused_whole(data, reason, rows):
     market = parse_market_csv(data)
-    (refusal,) = market.refused
-    assert (refusal.line, refusal.reason, refusal.rows) == (None, reason, rows)
+    ((line, _, told, lost),) = list_refused(market)
+    assert (line, told, lost) == (None, reason, rows)
     assert_balanced(market)
 
 
@@ -85,6 +98,9 @@ FAULTS = [
     (b"2020-01-03,1,2,3,4,5,6,", "fields"),
     (b"2020-01-03,1,2,3,4,5,6,7", "fields"),
     (b'2020-01-03,1,"2,3,4,5,6', "fields"),
+    (b'2020-01-03,1,"2"2,3,4,5,6', "fields"),
+    (b'2020-01-03,1,"2""",3,4,5,6', "number"),
+    (b'2020-01-03,1,"2,"3",4,5,6', "fields"),
     (b"2020-01-03,1,2,3,4,5,6\xff", "encoding"),
     (b"2020-01-03,1,2,3\x00,4,5,6", "encoding"),
     (b"2020-02-30,1,2,3,4,5,6", "date"),
@@ -108,7 +124,7 @@ FAULTS = [
 
 
 @pytest.mark.parametrize(("line", "reason"), FAULTS)
-@pytest.mark.parametrize("end", [b"\n", b"\r\n"], ids=["LF", "CRLF"])
+@pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\r"], ids=["LF", "CRLF", "CR"])
 def test_bad_row_is_refused_with_line_text_and_reason(line, reason, end):
     market = read(GOOD, line, b"2020-01-06,1,2,3,4,5,6", end=end)
     text = line.decode(errors="backslashreplace").replace("\0", "\\x00")
@@ -119,7 +135,7 @@ def test_bad_row_is_refused_with_line_text_and_reason(line, reason, end):
 
 def test_stray_bytes_in_a_column_nobody_asked_for():
     market = parse_market_csv(HEADER + b",Note\n" + GOOD + b",\xff\n2020-01-03,1,2,3,4,5,6,fine\n")
-    assert [one.reason for one in market.refused] == ["encoding"]
+    assert market.refused["reason"].to_pylist() == ["encoding"]
     assert_balanced(market)
 
 
@@ -130,9 +146,64 @@ def test_last_line_cut_short_loses_only_itself():
 
 
 def test_blank_lines_are_counted():
-    market = read(GOOD, b"", b"", b"2020-01-03,1,2,3,4,5,6", b"")
-    assert [(one.line, one.reason) for one in market.refused] == [(3, "blank"), (4, "blank"), (6, "blank")]
+    market = read(GOOD, b"", b" \t", b"", b"2020-01-03,1,2,3,4,5,6", b"", b"2020-01-06,,,,,,", b"2020-01-06,,,,,,")
+    assert list_refused(market) == [
+        (3, "", "blank", 3),
+        (7, "", "blank", 1),
+        (8, "2020-01-06,,,,,,", "blank", 2),
+    ]
     assert_balanced(market)
+    assert market.data_rows == 8
+
+
+@pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\r"], ids=["LF", "CRLF", "CR"])
+def test_lines_are_counted_whatever_ends_them(end):
+    lines = [GOOD, b"", b"2020-01-03,1,2", b"2020-01-06,1,2,3,4,5,6"]
+    for data in (end.join([HEADER, *lines]), end.join([HEADER, *lines, b""])):
+        market = parse_market_csv(data)
+        assert list_refused(market) == [(3, "", "blank", 1), (4, "2020-01-03,1,2", "fields", 1)]
+        assert (market.data_rows, market.table.num_rows) == (4, 2)
+
+
+def test_a_long_text_is_cut_and_its_length_told():
+    text = "ü" * 700_000
+    market = read(b"2020-01-02" + b"\0" * 3_000_000, text.encode(), b"x" * 1000, b"x" * 1001, GOOD)
+    first, second, third, fourth = market.refused["text"].to_pylist()
+    assert first == ("2020-01-02" + "\\x00" * 1000)[:1000] + "... (3,000,010 bytes)"
+    assert second == "ü" * 1000 + "... (1,400,000 bytes)"
+    assert third == "x" * 1000
+    assert fourth == "x" * 1000 + "... (1,001 bytes)"
+    assert market.refused["reason"].to_pylist() == ["encoding", "fields", "fields", "fields"]
+    assert market.table.num_rows == 1
+
+
+def test_four_million_blank_lines_are_one_row_of_quarantine():
+    market = read(GOOD, *[b""] * 4_000_000, b"2020-01-03,1,2,3,4,5,6")
+    assert list_refused(market) == [(3, "", "blank", 4_000_000)]
+    assert_balanced(market)
+
+
+GIANT = b"x" * 200_000  # more than the csv module takes for a field
+NEIGHBOURS = [
+    b'2020-01-08,1,2,3,4,5,6,"said "" twice"',
+    b"2020-01-08,1,2,3,4,5,6,\xff",
+    b"2020-01-08,1,2,3,4,5,6,\0",
+    b"2020-01-08,abc,2,3,4,5,6,",
+    b"",
+    b"2020-01-02,1,1,1,1,1,1,",
+]
+
+
+@pytest.mark.parametrize("neighbour", NEIGHBOURS)
+@pytest.mark.parametrize(
+    "line", [b'"2020-01-03" ,1,2,3,4,5,6,', b"2020-01-03,1,2,3,4,5,6," + GIANT, b'2020-01-03,1,2,3,4,5,6," "']
+)
+def test_what_becomes_of_a_line_does_not_depend_on_its_neighbours(line, neighbour):
+    header, good = HEADER + b",Note", GOOD + b","
+    alone = parse_market_csv(b"\n".join([header, good, line]))
+    beside = parse_market_csv(b"\n".join([header, good, line, neighbour]))
+    assert alone.table.num_rows == 2
+    assert beside.table.slice(0, 2).equals(alone.table)
 
 
 def test_first_of_a_day_is_kept_and_days_are_sorted():
@@ -145,7 +216,7 @@ def test_first_of_a_day_is_kept_and_days_are_sorted():
 def test_refused_row_does_not_take_the_place_of_a_good_one_of_the_same_day():
     market = read(b"2020-01-02,1,1,1,1,1,abc", GOOD)
     assert market.table["Volume"].to_pylist() == [1000]
-    assert [one.line for one in market.refused] == [2]
+    assert market.refused["line"].to_pylist() == [2]
 
 
 @pytest.mark.parametrize(
@@ -196,61 +267,10 @@ def test_faults_planted_at_random_are_found_and_nothing_else(seed):
     expected = {index + 2: planted[line] for index, line in enumerate(lines) if line in planted}
     if expected_copy is not None:
         expected[expected_copy + 2] = "duplicate date"
-    assert {one.line: one.reason for one in market.refused} == expected
+    found = {first + below: reason for first, _, reason, rows in list_refused(market) for below in range(rows)}
+    assert found == expected
     days, *prices, volume = zip(*(line.decode().split(",") for line in good), strict=True)
     assert market.table["Date"].to_pylist() == [date.fromisoformat(day) for day in days]
     for name, texts in zip(ROWS.names[1:6], prices, strict=True):
         assert market.table[name].to_pylist() == [float(text) for text in texts], name
     assert market.table["Volume"].to_pylist() == [int(float(text)) for text in volume]
-
-
-@pytest.mark.parametrize("seed", range(40))
-def test_fast_way_and_careful_way_agree_whatever_the_bytes(seed):
-    """Bytes exchanged at random: the fast way may pass; what it says must be what the careful way says."""
-    rng = np.random.default_rng(seed)
-    body = bytearray(b"\n".join(make_lines(random.Random(seed), 40)) + b"\n")
-    for position in rng.integers(0, len(body), rng.integers(1, 4)):
-        body[position] = rng.choice(list(b'0123456789-.,eE+ \t"\nxX_\x00\xff\r'))
-    data, body = HEADER + b"\n" + bytes(body), bytes(body)
-    columns = read_header(HEADER)
-    careful = parse_carefully(body, columns)
-    assert_balanced(careful)
-    fast = parse_fast(data, body, careful.data_rows, columns)
-    if fast is not None:
-        assert fast.table.equals(careful.table)
-        assert fast.refused == careful.refused
-    assert parse_market_csv(data).table.equals(careful.table)
-
-
-def spoil(rng: random.Random, file: bytes) -> bytes:
-    """One of the things that happen to files."""
-    at = rng.randrange(len(file))
-    lines = file.split(b"\n")
-    row = rng.randrange(1, len(lines) - 1)
-    return rng.choice(
-        [
-            file[:at],  # cut short
-            file[:at] + bytes([rng.randrange(256)]) + file[at + 1 :],
-            b"\n".join([*lines[:row], b"", *lines[row:]]),
-            b"\n".join([*lines[:row], b"2020-01-03,,,,,,", *lines[row:]]),
-            b"\n".join([*lines[:row], lines[row], *lines[row:]]),  # a day twice
-            b"\n".join([lines[0], *reversed(lines[1:-1]), b""]),
-            file.replace(b"\n", b"\r\n"),
-            file.replace(b"Adj Close", b"Adj Close,Note", 1),
-            b"",
-            HEADER + b"\n",
-        ]
-    )
-
-
-@pytest.mark.parametrize("seed", range(60))
-def test_files_read_together_are_read_as_each_alone(seed):
-    """Neighbours never touch each other's rows, whatever one of them holds."""
-    rng = random.Random(seed)
-    files = [b"\n".join([HEADER, *make_lines(rng, rng.randrange(1, 50)), b""]) for _ in range(8)]
-    for number in rng.sample(range(8), rng.randrange(4)):
-        files[number] = spoil(rng, files[number])
-    for together, data in zip(parse_market_csvs(files), files, strict=True):
-        alone = parse_market_csv(data)
-        assert together.table.equals(alone.table)
-        assert (together.refused, together.data_rows) == (alone.refused, alone.data_rows)

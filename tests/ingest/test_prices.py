@@ -114,7 +114,7 @@ def test_faults_of_every_kind_balance_to_the_row(spark, tmp_path):
     assert (ledger["data_rows"] == ledger["rows"] + ledger["refused"]).all()
     assert read(tmp_path / "run", "prices").groupby("Symbol", observed=True).size().sum() == good
     quarantine = read(tmp_path / "run", "quarantine")
-    assert quarantine[quarantine["line"].notna()].groupby("file").size().to_dict() == planted
+    assert quarantine[quarantine["line"].notna()].groupby("file")["rows"].sum().to_dict() == planted
     whole = quarantine[quarantine["line"].isna()].set_index("file")
     assert whole["reason"].to_dict() == {
         "stocks/EMPTY.csv": "empty file",
