@@ -6,13 +6,14 @@ back. A task may run twice: every attempt writes under a name of its own, and on
 published.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from zlib import crc32
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 from pyspark.sql import SparkSession
@@ -21,8 +22,10 @@ from pipeline.datasets.contract import FLAGS, PRICES, QUARANTINE, SYMBOLS, flagg
 from pipeline.datasets.parts import Written, keep_attempts, write_attempt
 from pipeline.datasets.store import Draft, Version
 from pipeline.errors import QualityError
+from pipeline.ingest.delivery import METADATA, read_files
 from pipeline.ingest.market_csv import ParsedCsv, parse_market_csvs
-from pipeline.ingest.source import METADATA, MarketFile, Source, combine_checksums, read_files
+from pipeline.ingest.quality import Refused, sum_up_refused
+from pipeline.ingest.source import MarketFile, Source, combine_checksums
 from pipeline.spark.progress import Tally, track
 from pipeline.spark.tasks import collect
 
@@ -49,13 +52,16 @@ class Ingested:
     """What was read and written, file by file.
 
     ledger: a row a file with the columns of contract.SYMBOLS, and a column a flag with its count. prices and
-    quarantine: the files that were written. source_fingerprint: of the bytes that were read.
+    quarantine: the files that were written. refused: what the latter hold, in short. source_fingerprint: of the bytes
+    that were read. warnings: see Source.
     """
 
     ledger: pd.DataFrame
     prices: list[Written]
     quarantine: list[Written]
+    refused: Refused
     source_fingerprint: str
+    warnings: tuple[str, ...]
 
     @property
     def refused_share(self) -> float:
@@ -112,14 +118,14 @@ def run_part(
 ) -> pa.RecordBatch:
     """One attempt at one part: read, parse, write. Returns the counts of its files."""
     parsed: list[ParsedCsv] = []
-    rows = []
+    rows: list[dict[str, object]] = []
     files = read_files(root, prefix, [file.path for file in part.files])
     while group := list(islice(files, TOGETHER)):
         markets = parse_market_csvs([data for _, data in group])
         parsed += markets
         for (path, data), market in zip(group, markets, strict=True):
             rows.append({"part": part.number, "path": path, "crc32": crc32(data), **count_rows(market)})
-        tally.report(len(rows), sum(row["data_rows"] for row in rows))
+        tally.report(len(rows), sum(market.data_rows for market in parsed))
     written = {
         name: write_attempt(table, folder) if table.num_rows else None
         for name, table, folder in (
@@ -130,7 +136,7 @@ def run_part(
     return pa.RecordBatch.from_pylist([row | written for row in rows], schema=counts_schema())
 
 
-def count_rows(market: ParsedCsv) -> dict:
+def count_rows(market: ParsedCsv) -> dict[str, object]:
     """The ledger's entry of one file."""
     table = market.table
     days = table["Date"]
@@ -138,14 +144,22 @@ def count_rows(market: ParsedCsv) -> dict:
     return {
         "data_rows": market.data_rows,
         "rows": table.num_rows,
-        "refused": sum(refusal.rows for refusal in market.refused),
+        "refused": market.refused_rows,
         "first_date": days[0].as_py() if table.num_rows else None,
         "last_date": days[-1].as_py() if table.num_rows else None,
         "max_volume": int(columns["Volume"].max()) if table.num_rows else None,
-        "total_volume": int(columns["Volume"].sum()) if table.num_rows else None,
+        "total_volume": add_up(columns["Volume"]) if table.num_rows else None,
         "flagged": int(flagged(columns).sum()),
         "flags": [int(flag.test(columns).sum()) for flag in FLAGS.values()],
     }
+
+
+def add_up(volume: npt.NDArray[np.int64]) -> int:
+    """The sum, or the largest number that a bigint holds where that is less."""
+    if int(volume.max()) * len(volume) < 2**63:
+        return int(volume.sum())
+    total: int = sum(volume.tolist())
+    return min(total, 2**63 - 1)
 
 
 def counts_schema() -> pa.Schema:
@@ -162,7 +176,7 @@ def join_prices(files: tuple[MarketFile, ...], names: dict[str, str | None], par
     symbols = [file.symbol for file in files]
     labels = [names[symbol] for symbol in symbols]
     known = {label: code for code, label in enumerate(dict.fromkeys(label for label in labels if label is not None))}
-    codes = pa.array([known.get(label) for label in labels], pa.int32())
+    codes = pa.array([None if label is None else known[label] for label in labels], pa.int32())
     rows = pa.concat_tables([market.table for market in parsed]).combine_chunks()
     columns = [
         pa.DictionaryArray.from_arrays(pa.array(index), pa.array(symbols, pa.string())),
@@ -174,12 +188,12 @@ def join_prices(files: tuple[MarketFile, ...], names: dict[str, str | None], par
 
 def join_refused(files: tuple[MarketFile, ...], parsed: list[ParsedCsv]) -> pa.Table:
     """The refused rows of all files of a part in the schema QUARANTINE."""
-    rows = [
-        {"file": file.path, "line": one.line, "text": one.text, "reason": one.reason, "rows": one.rows}
+    tables = [
+        market.refused.add_column(0, QUARANTINE.field("file"), pa.repeat(file.path, market.refused.num_rows))
         for file, market in zip(files, parsed, strict=True)
-        for one in market.refused
+        if market.refused.num_rows
     ]
-    return pa.Table.from_pylist(rows, schema=QUARANTINE)
+    return pa.concat_tables([QUARANTINE.empty_table(), *tables])
 
 
 def settle(source: Source, counts: pa.Table, prices_dir: Path, quarantine_dir: Path) -> Ingested:
@@ -202,7 +216,8 @@ def settle(source: Source, counts: pa.Table, prices_dir: Path, quarantine_dir: P
     )
     if sum(part.rows for part in published) != ledger["rows"].sum():
         raise QualityError("The files of `prices` hold another number of rows than the ledger. Nothing is published.")
-    return Ingested(ledger, published, refused, combine_checksums(checksums))
+    summary = sum_up_refused(quarantine_dir / part.name for part in refused)
+    return Ingested(ledger, published, refused, summary, combine_checksums(checksums), source.warnings)
 
 
 def build_ledger(source: Source, counts: pd.DataFrame) -> pd.DataFrame:
@@ -212,11 +227,12 @@ def build_ledger(source: Source, counts: pd.DataFrame) -> pd.DataFrame:
     ledger["kind"] = [file.kind for file in source.files]
     ledger["Security Name"] = [source.names.get(file.symbol) for file in source.files]
     flags = pd.DataFrame(counts["flags"].to_list(), columns=list(FLAGS))
-    return pd.concat([ledger[SYMBOLS.names], flags], axis=1)
+    whole: pd.DataFrame = pd.concat([ledger[SYMBOLS.names], flags], axis=1)
+    return whole
 
 
 def publish_ingested(
-    ingested: Ingested, prices: Draft, symbols: Draft, quarantine: Draft, parameters: dict
+    ingested: Ingested, prices: Draft, symbols: Draft, quarantine: Draft, parameters: Mapping[str, object]
 ) -> dict[str, Version]:
     """Publish the three datasets, `prices` last: who sees new prices finds their symbols and their quarantine.
 
@@ -229,9 +245,10 @@ def publish_ingested(
     nothing = QUARANTINE.empty_table()
     refused = ingested.quarantine or keep_attempts(quarantine.path, [write_attempt(nothing, quarantine.path)])
     flags = {"flags": {name: int(ledger[name].sum()) for name in FLAGS}}
-    facts = {"parameters": parameters, "inputs": {"source": ingested.source_fingerprint}}
+    warnings = {"warnings": list(ingested.warnings)}
+    inputs = {"source": ingested.source_fingerprint}
     return {
-        "quarantine": quarantine.publish(refused, schema=QUARANTINE, **facts),
-        "symbols": symbols.publish(listing, schema=SYMBOLS, **facts),
-        "prices": prices.publish(ingested.prices, schema=PRICES, extra=flags, **facts),
+        "quarantine": quarantine.publish(refused, schema=QUARANTINE, parameters=parameters, inputs=inputs),
+        "symbols": symbols.publish(listing, schema=SYMBOLS, parameters=parameters, inputs=inputs, extra=warnings),
+        "prices": prices.publish(ingested.prices, schema=PRICES, parameters=parameters, inputs=inputs, extra=flags),
     }

@@ -293,3 +293,67 @@ def test_damaged_member_of_a_zip_is_named(spark, tmp_path):
     drafts = [RunFolder(tmp_path / "run").open_draft(name) for name in ("prices", "quarantine")]
     with pytest.raises(InputError, match=r"stocks/FB\.csv .* again"):
         write_prices(spark, open_source("folder", str(archive)), *drafts)
+
+
+def test_what_is_recorded_is_what_was_read(spark, tmp_path, monkeypatch):
+    """The metadata is replaced in the middle of it: the names and the fingerprint are those of the old one."""
+    folder = make_delivery(tmp_path / "in", {"stocks/A.csv": ROW}, {"A": "Old"})
+    source = open_source("folder", str(folder))
+    read_before = source.content_fingerprint
+    real = ingest.collect
+
+    def replace_and_collect(frame):
+        make_delivery(folder, {}, {"A": "New"})
+        return real(frame)
+
+    monkeypatch.setattr(ingest, "collect", replace_and_collect)
+    deliver(spark, tmp_path / "run", open_source("folder", str(folder)))
+    assert read(tmp_path / "run", "prices")["Security Name"].tolist() == ["Old"]
+    assert current_version(tmp_path / "run", "prices").manifest["inputs"] == {"source": read_before}
+    assert open_source("folder", str(folder)).content_fingerprint != read_before
+
+
+def test_a_zip_replaced_by_one_with_less_in_it_ends_in_one_line(spark, tmp_path):
+    archive = tmp_path / "archive.zip"
+    with zipfile.ZipFile(archive, "w") as file:
+        file.write(SAMPLE / METADATA, METADATA)
+        for name in ("FB", "IBM"):
+            file.write(SAMPLE / "stocks" / f"{name}.csv", f"stocks/{name}.csv")
+    source = open_source("folder", str(archive))
+    with zipfile.ZipFile(archive, "w") as file:
+        file.write(SAMPLE / METADATA, METADATA)
+        file.write(SAMPLE / "stocks" / "FB.csv", "stocks/FB.csv")
+    drafts = [open_draft(tmp_path / "run", name) for name in ("prices", "quarantine")]
+    with pytest.raises(InputError, match=r"^stocks/IBM\.csv is no longer in .*archive\.zip.*Run again\.$"):
+        write_prices(spark, source, *drafts)
+
+
+def test_warnings_are_published_with_the_symbols(spark, tmp_path):
+    make_delivery(tmp_path / "in", {"stocks/aapl.csv": ROW, "stocks/B.csv": ROW})
+    ingested = deliver(spark, tmp_path / "run", open_source("folder", str(tmp_path / "in")))
+    (warning,) = current_version(tmp_path / "run", "symbols").manifest["warnings"]
+    assert ingested.warnings == (warning,)
+    assert "stocks/aapl.csv" in warning
+
+
+def test_what_was_refused_is_summed_up(spark, tmp_path, monkeypatch):
+    monkeypatch.setattr(plan_parts, "__defaults__", (200,))
+    bad = b"2020-01-03,1,2\n" * 40 + b"2020-01-06,x,2,3,4,5,6\n" + b"2020-01-06,\x1b[31m,2,3,4,5,6\n"
+    files = {f"stocks/{symbol}.csv": ROW * 2 + bad for symbol in "ABC"}
+    folder = make_delivery(tmp_path / "in", files)
+    (folder / "stocks" / "E.csv").write_bytes(b"")
+    refused = deliver(spark, tmp_path / "run", open_source("folder", str(folder))).refused
+    assert refused.counts.reset_index().to_numpy().tolist() == [
+        ["fields", 120, 3],
+        ["number", 6, 3],
+        ["duplicate date", 3, 3],
+        ["empty file", 0, 1],
+    ]
+    assert refused.by_reason.loc["fields", ["file", "line"]].tolist() == ["stocks/A.csv", 4]
+    assert refused.describe() == (
+        "fields 120 rows in 3 files, number 6 rows in 3 files, duplicate date 3 rows in 3 files, empty file 0 rows in "
+        "1 file; for example stocks/A.csv line 4: '2020-01-03,1,2' (fields); stocks/A.csv line 44: "
+        "'2020-01-06,x,2,3,4,5,6' (number); stocks/A.csv line 3: '2020-01-02,10.0,10.5,9.9,10.1,10.1,1000' "
+        "(duplicate date)"
+    )
+    assert refused.examples["reason"].value_counts().tolist() == [3, 3, 3, 1]
