@@ -1,11 +1,15 @@
 """One look for all charts of the notebooks: quiet axes, few colours, numbers that a person can read."""
 
+import math
+
 import matplotlib.pyplot as plt
+import pandas as pd
 from cycler import cycler
 from matplotlib.axes import Axes
 from matplotlib.ticker import EngFormatter
 
 BLUE, ORANGE, GREEN, RED, GREY = "#2f6690", "#e07a1f", "#3a7d44", "#b23a48", "#8a8f98"
+LARGEST_SHOWN = 1e12
 
 
 def use_style() -> None:
@@ -36,3 +40,18 @@ def count_in_units(axis: Axes, which: str = "y") -> None:
     formatter = EngFormatter(sep=" ")
     formatter.ENG_PREFIXES = EngFormatter.ENG_PREFIXES | {9: "bn"}  # as markets count, not as physics does
     getattr(axis, f"{which}axis").set_major_formatter(formatter)
+
+
+def use_log(axes: Axes, which: str = "y") -> None:
+    """Make an axis logarithmic if anything that is drawn lies above zero; a log axis cannot show the rest. which: "x"
+    or "y".
+    """
+    smallest = axes.dataLim.minposx if which == "x" else axes.dataLim.minposy
+    if math.isfinite(smallest):
+        axes.set(**{f"{which}scale": "log"})
+
+
+def hide_huge(values: pd.Series) -> pd.Series:
+    """Prices as a chart can show them: a gap where one is beyond a million millions."""
+    shown: pd.Series = values.where(values.abs() < LARGEST_SHOWN)
+    return shown

@@ -94,3 +94,12 @@ def test_mean_is_exact_where_a_running_sum_of_doubles_is_not():
 def test_no_rows_at_all():
     for rule in ("rows", "calendar"):
         assert add_features(PRICES.empty_table(), 30, rule).num_rows == 0
+
+
+@pytest.mark.parametrize("rule", ["rows", "calendar"])
+def test_median_of_the_largest_numbers_is_a_number(rule):
+    prices = make_prices(4, [70])
+    close = [1.7e308, 1.6e308] * 35
+    prices = prices.set_column(prices.schema.get_field_index("Adj Close"), PRICES.field("Adj Close"), [close])
+    medians = add_features(prices, 2, rule)["adj_close_rolling_med"].to_pylist()
+    assert set(medians[1:]) <= {1.6e308, 1.65e308, 1.7e308}
