@@ -102,4 +102,4 @@ def test_median_of_the_largest_numbers_is_a_number(rule):
     close = [1.7e308, 1.6e308] * 35
     prices = prices.set_column(prices.schema.get_field_index("Adj Close"), PRICES.field("Adj Close"), [close])
     medians = add_features(prices, 2, rule)["adj_close_rolling_med"].to_pylist()
-    assert set(medians[1:]) <= {1.6e308, 1.65e308, 1.7e308}
+    assert all(1.5e308 < median < 1.75e308 for median in medians[1:])
