@@ -6,7 +6,7 @@ from typing import Any
 
 from serving.bundle import FEATURES
 
-NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)  # linear: a digit fits in one place only
 LONGEST_BATCH = 10_000
 EXAMPLES = dict(zip(FEATURES, ("12345", "25"), strict=True))
 LARGEST = 1e18  # far beyond any real volume or price; keeps every product finite

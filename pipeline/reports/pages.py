@@ -9,7 +9,7 @@ from pathlib import Path
 import nbformat
 
 # What a page would fetch from elsewhere: without a network the browser waits for it in vain.
-REMOTE = re.compile(r'<script src="[^"]*"></script>|<img [^>]*src="https?://[^>]*>')
+REMOTE = re.compile(r'<script src="[^"]*"></script>|<img (?=[^<>]*>)[^<>]*src="https?://[^<>]*>')
 
 
 @dataclass(frozen=True)

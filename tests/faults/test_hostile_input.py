@@ -1,8 +1,14 @@
 """Names from the input are text: they never become paths, code or markup."""
 
+import ast
 import json
+import re
 import shutil
+import subprocess
+import sys
 import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -23,14 +29,15 @@ def list_files(folder: Path) -> set[Path]:
 
 
 def test_symbols_that_look_like_paths_or_markup_are_text(spark, tmp_path):
-    odd = ["..", "...", "-rf", "$(id)", "{RUN_DIR}", "<img src=x onerror=alert(1)>"]
-    files = {f"stocks/{symbol}.csv": ROW for symbol in odd}
-    source = make_delivery(tmp_path / "in", files, {"..": MARKUP})
+    odd = ["_..", "-rf", "$(id)", "{RUN_DIR}", "<img src=x onerror=alert(1)>"]
+    hidden = ["..", "..."]  # as files they begin with a dot
+    files = {f"stocks/{symbol}.csv": ROW for symbol in odd + hidden}
+    source = make_delivery(tmp_path / "in", files, {"_..": MARKUP})
     before = list_files(tmp_path)
     deliver(spark, tmp_path / "run", open_source("folder", str(source)))
     rows = read(tmp_path / "run", "prices")
     assert set(rows["Symbol"]) == set(odd)
-    assert rows.set_index("Symbol")["Security Name"].astype(object)[".."] == MARKUP
+    assert rows.set_index("Symbol")["Security Name"].astype(object)["_.."] == MARKUP
     assert all((tmp_path / "run") in path.parents for path in list_files(tmp_path) - before)
 
 
@@ -50,8 +57,7 @@ def test_a_zip_cannot_reach_out(spark, tmp_path):
             file.writestr(name, HEADER + b"\n" + ROW)
     before = list_files(tmp_path)
     deliver(spark, tmp_path / "run", open_source("folder", str(archive)))
-    assert "A" in set(read(tmp_path / "run", "prices")["Symbol"])
-    assert not {"B", "C", "D", "E"} & set(read(tmp_path / "run", "prices")["Symbol"])
+    assert set(read(tmp_path / "run", "prices")["Symbol"]) == {"A"}
     assert all((tmp_path / "run") in path.parents for path in list_files(tmp_path) - before)
 
 
@@ -99,6 +105,89 @@ def test_a_symbol_that_looks_like_a_formula_is_shown_as_it_is(tmp_path):
     assert run(tmp_path / "run", corpus, "-p", "NEXT_DAY", "true").wait() == 0
     (served,) = tmp_path.glob("run/runs/*/04_serve.ipynb")
     assert any(f"symbol {FORMULA}" in " ".join(text.split()) for text in list_texts(served))
+
+
+ROOT = Path(__file__).parents[2]
+LENGTH = 100_000  # characters: where time grows with the square of them, one search takes minutes
+METHODS = {"match", "search", "fullmatch", "sub", "subn", "split", "findall", "finditer"}
+
+# Uses each pattern as the project does on each text, and says which one it is at, since it may not come back.
+TRY_PATTERNS = """
+import ast, re, sys
+for line in sys.stdin:
+    pattern, flags, methods, texts = ast.literal_eval(line)
+    print(repr(pattern), methods, flush=True)
+    pattern = re.compile(pattern, flags)
+    for unit, count, tail in texts:
+        text = unit * count + tail
+        for method in methods:
+            result = pattern.sub(text[:0], text) if "sub" in method else getattr(pattern, method)(text)
+            if method == "finditer":
+                list(result)
+"""
+
+
+@dataclass(frozen=True)
+class Pattern:
+    """A regular expression of the project. methods: how it is used."""
+
+    text: str | bytes
+    flags: int
+    methods: tuple[str, ...]
+
+
+def list_patterns() -> Iterator[Pattern]:
+    """Every regular expression in the project's code, found by the calls of `re`."""
+    paths = [ROOT / "run_all.py", *sorted(ROOT.glob("pipeline/**/*.py")), *sorted(ROOT.glob("serving/**/*.py"))]
+    trees = {path: ast.parse(path.read_text()) for path in paths}
+    uses: dict[str, set[str]] = {}  # NAME -> the methods that are asked of it anywhere
+    for tree in trees.values():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Attribute) and node.attr in METHODS:
+                uses.setdefault(ast.unparse(node.value).split(".")[-1], set()).add(node.attr)
+    for path, tree in trees.items():
+        names = {
+            id(node.value): ast.unparse(node.targets[0]) for node in ast.walk(tree) if isinstance(node, ast.Assign)
+        }
+        for node in ast.walk(tree):
+            if not isinstance(node, ast.Call) or not ast.unparse(node.func).startswith("re."):
+                continue
+            method = node.func.attr
+            if method in METHODS | {"compile"}:
+                where = f"{path.relative_to(ROOT)} line {node.lineno}"
+                assert isinstance(node.args[0], ast.Constant), f"{where}: write the pattern out, so that it is tested"
+                words = [ast.unparse(one) for one in [*node.args[1:], *(word.value for word in node.keywords)]]
+                flags = sum(int(getattr(re, word[3:])) for word in words if word.startswith("re."))
+                methods = uses.get(names.get(id(node), ""), set()) if method == "compile" else {method}
+                assert methods, f"{where}: a pattern that nobody uses by its name"
+                yield Pattern(node.args[0].value, flags, tuple(sorted(methods)))
+
+
+# What stands between the literal pieces of a pattern.
+OPERATORS = r"\[\^?[^]]*\]|\(\?[:=!]|\\[A-Za-z]|\{[^}]*\}|[()|*+?^$]"
+
+
+def list_nasty_texts(pattern: str | bytes) -> Iterator[tuple[str | bytes, int, str | bytes]]:
+    """Texts of 100,000 characters that the pattern's own pieces suggest: what is repeated, how often, and the end."""
+    text = pattern if isinstance(pattern, str) else pattern.decode()
+    pieces = [piece.replace("\\", "") for piece in re.split(OPERATORS, text) if piece.strip("\\")]
+    units = {*"0a_ .,-+/:@'<>\"\n\t[]=&?é", "0.", "e1", '""', '" ', *pieces}
+    units |= {one + other for one in pieces for other in pieces}
+    for unit in sorted(units):
+        for tail in ("", "x", "\0", '"', "\n"):
+            one = (unit, LENGTH // len(unit), tail)
+            yield one if isinstance(pattern, str) else (unit.encode(), one[1], tail.encode())
+
+
+def test_every_regular_expression_takes_linear_time():
+    patterns = sorted(set(list_patterns()), key=repr)
+    assert len(patterns) > 10
+    lines = "\n".join(repr((one.text, one.flags, one.methods, list(list_nasty_texts(one.text)))) for one in patterns)
+    command = [sys.executable, "-c", TRY_PATTERNS]
+    try:
+        subprocess.run(command, input=lines, text=True, capture_output=True, timeout=100, check=True)
+    except subprocess.TimeoutExpired as expired:
+        pytest.fail(f"no end in sight with {expired.stdout.decode().splitlines()[-1]}")
 
 
 def list_texts(notebook: Path) -> list[str]:

@@ -1,6 +1,8 @@
 """What comes out of a CSV's bytes: the good rows, and every other line with its number, text and reason."""
 
 import random
+import subprocess
+import sys
 from datetime import date, timedelta
 
 import pytest
@@ -8,6 +10,7 @@ import pytest
 from pipeline.datasets.contract import REASONS
 from pipeline.ingest.market_csv import ROWS, parse_market_csv
 from pipeline.ingest.refused import REFUSED
+from pipeline.ingest.source import SAMPLE
 
 HEADER = b"Date,Open,High,Low,Close,Adj Close,Volume"
 GOOD = b"2020-01-02,10.0,10.5,9.9,10.1,10.1,1000"
@@ -181,6 +184,23 @@ def test_four_million_blank_lines_are_one_row_of_quarantine():
     market = read(GOOD, *[b""] * 4_000_000, b"2020-01-03,1,2,3,4,5,6")
     assert list_refused(market) == [(3, "", "blank", 4_000_000)]
     assert_balanced(market)
+
+
+# In a process of its own: where time grows with the square of the length, a line takes minutes.
+READ_NASTY_LINES = """
+from tests.ingest.test_market_csv import GOOD, HEADER, assert_balanced
+from pipeline.ingest.market_csv import parse_market_csv
+
+for unit in [b"7", b'"', b'""', b'","', b'" ', b" ", b",", b'"a"', b'a"', b" ,", b'\\t"', b"1e", b"0.", b"-", b"\\xff"]:
+    for start in (b"", b"2020-01-03,", b'2020-01-03,"', b"2020-01-03,1,2,3,4,5,6,"):
+        for end in (b"", b"x", b'"', b" "):
+            line = start + unit * (300_000 // len(unit)) + end
+            assert_balanced(parse_market_csv(b"\\n".join([HEADER + b",Note", GOOD + b",", line])))
+"""
+
+
+def test_long_lines_take_linear_time():
+    subprocess.run([sys.executable, "-c", READ_NASTY_LINES], cwd=SAMPLE.parents[1], timeout=100, check=True)
 
 
 GIANT = b"x" * 200_000  # more than the csv module takes for a field
