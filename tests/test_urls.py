@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipeline.reports.facts import scrub
+from pipeline.reports.scrubbing import scrub
 from pipeline.urls import find_secrets, take_credentials
 
 

@@ -1,6 +1,6 @@
 """Drift: how far the data just published lie from those that the model before was trained on.
 
-The measure is the population stability index over the tenths of the older data, and a share is a distribution over
+The measure is the population stability index over the deciles of the older data, and a share is a distribution over
 two bins: the sum of (new - old) ln(new / old). Conventionally below 0.1 is no shift, from 0.25 on a strong one
 (N. Siddiqi, Credit Risk Scorecards, 2006).
 
@@ -14,9 +14,10 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired, TypedDict, TypeGuard
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
@@ -25,6 +26,7 @@ from pipeline.datasets.leftovers import list_versions
 from pipeline.datasets.run_folder import RunFolder
 from pipeline.datasets.store import Version
 from pipeline.errors import InputError
+from pipeline.reports.damage import note_damage
 
 HOME = "profiles"
 READERS = 2  # threads that count, a part each
@@ -39,32 +41,66 @@ FLOAT32_MAX = float(np.finfo(np.float32).max)
 LEVELS = ("vol_moving_avg", "adj_close_rolling_med")
 TARGET = "Volume / vol_moving_avg"
 FLAGGED, REFUSED = "share of flagged rows", "share of quarantined rows"
+Counts = npt.NDArray[np.int64]
+Numbers = npt.NDArray[np.float64]
 
-Profile = dict[str, Any]
-KEYS = {"counts", "shares", "last_day"}
+
+class Profile(TypedDict):
+    """Data in counts: see make_profile. model: id of the model that was trained on them, if they are a reference."""
+
+    counts: dict[str, dict[str, int]]
+    shares: dict[str, list[int]]
+    last_day: str | None
+    model: NotRequired[str]
+
+
+class Measure(TypedDict):
+    """One feature, the target or a share: its median, or the share itself, then and now; shift is "none", "moderate"
+    or "strong".
+    """
+
+    what: str
+    then: float
+    now: float
+    psi: float
+    shift: str
+
+
+class Drift(TypedDict):
+    """What became of the data since the model of that id. damage: why there are no measures."""
+
+    model: str
+    measures: list[Measure]
+    damage: NotRequired[str]
 
 
 def read_reference(run: RunFolder) -> Profile | None:
     """The profile of the data that the current model was trained on; None without a model, or if nobody noted it."""
-    with suppress(InputError, OSError, ValueError):
+    with note_damage([], "The current data"):  # what is damaged is told after the run, if it still is
         profile_current(run)  # notebooks run by hand publish without noting anything
+    with note_damage([], "The current model"):
         model = run.current("model")
         if profile := read_profile(locate(run, model.manifest["inputs"]["features"])):
-            return profile | {"model": model.id}
+            return {**profile, "model": model.id}
     return None
 
 
-def find_drift(run: RunFolder, reference: Profile | None) -> dict[str, Any] | None:
-    """How far the current data lie from the reference: {"model": id of the model that was trained on it, "measures"}.
+def find_drift(run: RunFolder, reference: Profile | None) -> Drift | None:
+    """How far the current data lie from the reference. None where there is nothing to compare."""
+    damage: list[str] = []
+    with note_damage(damage, "The current data"):
+        return compare_current(run, reference)
+    return {"model": reference["model"] if reference else "", "measures": [], "damage": " ".join(damage)}
 
-    None where there is nothing to compare.
-    """
+
+def compare_current(run: RunFolder, reference: Profile | None) -> Drift | None:
     current = profile_current(run)
     if reference is None or current is None:
         return None
     measures = measure_drift(reference, current)
-    if reference["last_day"] and (current["last_day"] or "") > reference["last_day"]:
-        measures += measure_new_days(reference, run.current("features"))
+    last = reference["last_day"]
+    if last and (current["last_day"] or "") > last:
+        measures += measure_new_days(reference, last, run.current("features"))
     return {"model": reference["model"], "measures": measures}
 
 
@@ -94,10 +130,20 @@ def locate(run: RunFolder, features_id: str) -> Path:
 
 def read_profile(path: Path) -> Profile | None:
     """A profile as it was noted; None if it is absent, damaged, or as another version of this module wrote it."""
-    with suppress(OSError, ValueError):
-        profile = json.loads(path.read_text())
-        return profile if profile.keys() == KEYS else None
+    with suppress(OSError, ValueError, RecursionError):
+        profile = json.loads(path.read_bytes())
+        return profile if is_profile(profile) else None
     return None
+
+
+def is_profile(found: Any) -> TypeGuard[Profile]:
+    """Whether what a file holds is a profile: then it can be compared with itself."""
+    with suppress(ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
+        measure_drift(found, found)
+        last = found["last_day"]
+        whole = found["counts"].keys() == {*LEVELS, TARGET} and found["shares"].keys() == {FLAGGED, REFUSED}
+        return whole and (last is None or date.fromisoformat(last) is not None)
+    return False
 
 
 def make_profile(features: Version, symbols: Version) -> Profile:
@@ -108,7 +154,7 @@ def make_profile(features: Version, symbols: Version) -> Profile:
     last = pc.max(ledger["last_date"]).as_py()
     return {
         "counts": {
-            name: {int(place): int(found[place]) for place in np.flatnonzero(found)}
+            name: {str(place): int(found[place]) for place in np.flatnonzero(found)}
             for name, found in count_values(features).items()
         },
         "shares": {FLAGGED: [rows["flagged"], rows["rows"]], REFUSED: [rows["refused"], rows["data_rows"]]},
@@ -116,12 +162,12 @@ def make_profile(features: Version, symbols: Version) -> Profile:
     }
 
 
-def count_values(features: Version, after: date | None = None) -> dict[str, np.ndarray]:
+def count_values(features: Version, after: date | None = None) -> dict[str, Counts]:
     """How many values of each feature and of the target are in each bin, int64[BINS]; a few parts at a time, so in
     little memory. after: only of later days.
     """
 
-    def count_part(part: Path) -> dict[str, np.ndarray]:
+    def count_part(part: Path) -> dict[str, Counts]:
         return {name: np.bincount(find_bins(values), minlength=BINS) for name, values in read_columns(part, after)}
 
     counts = {name: np.zeros(BINS, dtype=np.int64) for name in (*LEVELS, TARGET)}
@@ -132,7 +178,7 @@ def count_values(features: Version, after: date | None = None) -> dict[str, np.n
     return counts
 
 
-def read_columns(part: Path, after: date | None) -> Iterator[tuple[str, np.ndarray]]:
+def read_columns(part: Path, after: date | None) -> Iterator[tuple[str, Numbers]]:
     """Name and values, float64, of the features and the target in one part, rows without a value left out."""
     later = after and [("Date", ">", after)]
     table = pq.read_table(part, columns=["Volume", *LEVELS], filters=later, use_threads=False)
@@ -144,18 +190,15 @@ def read_columns(part: Path, after: date | None) -> Iterator[tuple[str, np.ndarr
     yield TARGET, columns["Volume"][traded] / mean[traded]
 
 
-def find_bins(values: np.ndarray) -> np.ndarray:
+def find_bins(values: Numbers) -> npt.NDArray[np.int32]:
     """The bin of each value, int32[n] in [0, BINS)."""
     within = np.clip(values, 0, FLOAT32_MAX).astype(np.float32) + np.float32(0)  # which makes 0 of -0
-    bins: np.ndarray = within.view(np.int32) >> KEPT_BITS
+    bins: npt.NDArray[np.int32] = within.view(np.int32) >> KEPT_BITS
     return bins
 
 
-def measure_drift(reference: Profile, current: Profile) -> list[dict[str, Any]]:
-    """A row for each feature, the target and the shares: {"what", "then", "now", "psi", "shift"}.
-
-    then, now: the median, or the share. shift: "none", "moderate" or "strong".
-    """
+def measure_drift(reference: Profile, current: Profile) -> list[Measure]:
+    """A row for each feature, the target and the shares."""
     rows = [
         describe_counts(what, *(spread(profile["counts"][what]) for profile in (reference, current)))
         for what in current["counts"]
@@ -167,26 +210,26 @@ def measure_drift(reference: Profile, current: Profile) -> list[dict[str, Any]]:
     return rows
 
 
-def measure_new_days(reference: Profile, features: Version) -> list[dict[str, Any]]:
-    """The same for the target of the days that the older data did not have, which would drown among all days.
+def measure_new_days(reference: Profile, last: str, features: Version) -> list[Measure]:
+    """The same for the target of the days after the `last` of the older data, which would drown among all days.
 
     Not for the features: their levels grow over the years without any harm. Nothing where the days are few.
     """
     old = spread(reference["counts"][TARGET])
-    new = count_values(features, date.fromisoformat(reference["last_day"]))[TARGET]
-    return [describe_counts(f"{TARGET} after {reference['last_day']}", old, new)] if new.sum() >= LEAST_ROWS else []
+    new = count_values(features, date.fromisoformat(last))[TARGET]
+    return [describe_counts(f"{TARGET} after {last}", old, new)] if new.sum() >= LEAST_ROWS else []
 
 
-def describe_counts(what: str, old: np.ndarray, new: np.ndarray) -> dict[str, Any]:
+def describe_counts(what: str, old: Counts, new: Counts) -> Measure:
     return describe(what, find_median(old), find_median(new), compare_counts(old, new))
 
 
-def describe(what: str, then: float, now: float, psi: float) -> dict[str, Any]:
+def describe(what: str, then: float, now: float, psi: float) -> Measure:
     shift = "strong" if psi >= STRONG else "moderate" if psi >= MODERATE else "none"
     return {"what": what, "then": then, "now": now, "psi": round(psi, 4), "shift": shift}
 
 
-def spread(counts: dict[str, int]) -> np.ndarray:
+def spread(counts: dict[str, int]) -> Counts:
     """The counts of all bins, int64[BINS], from a profile's."""
     found = np.zeros(BINS, dtype=np.int64)
     for place, count in counts.items():
@@ -194,15 +237,15 @@ def spread(counts: dict[str, int]) -> np.ndarray:
     return found
 
 
-def find_median(counts: np.ndarray) -> float:
+def find_median(counts: Counts) -> float:
     """The middle of the bin in which the median lies, three digits of it; 0 where it is zero or less."""
     place = int(np.searchsorted(np.cumsum(counts), counts.sum() / 2))
     middle = np.array((place << KEPT_BITS) + (1 << KEPT_BITS - 1), dtype=np.int32).view(np.float32)
     return float(f"{middle:.3g}") if place else 0.0
 
 
-def compare_counts(old: np.ndarray, new: np.ndarray) -> float:
-    """The index over the tenths of the older counts. old, new: int64[BINS]."""
+def compare_counts(old: Counts, new: Counts) -> float:
+    """The index over the deciles of the older counts. old, new: int64[BINS]."""
     edges = np.unique(np.searchsorted(np.cumsum(old), TENTHS * old.sum()))
     tenth = np.searchsorted(edges, np.arange(BINS))
     then, now = (
@@ -211,21 +254,23 @@ def compare_counts(old: np.ndarray, new: np.ndarray) -> float:
     return stability_index(then, now)
 
 
-def stability_index(old: np.ndarray, new: np.ndarray) -> float:
+def stability_index(old: Numbers, new: Numbers) -> float:
     """The population stability index of two lists of shares, float64[k] each."""
     old, new = np.maximum(old, LEAST_SHARE), np.maximum(new, LEAST_SHARE)
     return float(((new - old) * np.log(new / old)).sum())
 
 
-def tell_drift(drift: dict[str, Any]) -> str:
-    """The verdict of find_drift in one line."""
+def tell_drift(drift: Drift) -> str:
+    """What find_drift found, in one line that can stand alone."""
+    if "damage" in drift:
+        return f"drift cannot be told: {drift['damage']}"
     measures = drift["measures"]
     shifted = sorted((row for row in measures if row["shift"] != "none"), key=lambda row: -row["psi"])
     if not shifted:
         largest = max(measures, key=lambda row: row["psi"])
-        return f"none against the data of the model before (largest index {largest['psi']:.2f}, {largest['what']})"
+        return f"no drift since the previous model (largest index {largest['psi']:.2f}, {largest['what']})"
     told = ", ".join(f"{row['what']} ({row['shift']}, index {row['psi']:.2f})" for row in shifted)
-    return f"the data differ from those of the model before in {told}"
+    return f"drift since the previous model in {told}"
 
 
 def prune_profiles(run: RunFolder) -> None:

@@ -1,13 +1,7 @@
 """What a run folder holds now, in numbers: for run.json and for the report."""
 
-import json
 import os
 import platform
-import re
-from contextlib import suppress
-from functools import partial
-from html import escape
-from pathlib import Path
 from typing import Any
 
 import psutil
@@ -16,35 +10,48 @@ import pyarrow.parquet as pq
 
 from pipeline.datasets.contract import REASONS
 from pipeline.datasets.files import hash_code
-from pipeline.datasets.run_folder import RunFolder
+from pipeline.datasets.run_folder import DATASETS, RunFolder
 from pipeline.datasets.store import Version
 from pipeline.libraries import read_libraries
-from pipeline.urls import find_all_secrets
+from pipeline.reports.damage import note_damage
+from pipeline.reports.refused import pick_examples
+from pipeline.reports.scores import read_scores
 
-SECRET_NAME = re.compile(r"TOKEN|SECRET|PASSWORD|PASSWD|API_?KEY|CREDENTIAL|_KEY$", re.IGNORECASE)
+LEDGER = ("prices", "symbols", "quarantine")  # what the ledger is read from
 
 
 def gather_facts(run: RunFolder) -> dict[str, Any]:
     """Datasets, ledger, flags, model scores and versions of the libraries, as they are current. Absent ones are left
-    out.
+    out; damaged ones too, and `damage` holds a sentence for each of them.
     """
-    versions = run.list_current()
-    facts: dict[str, Any] = {
-        "datasets": {name: describe_version(version) for name, version in versions.items()},
-        "versions": {
-            "this project's code": hash_code(),
-            "python": platform.python_version(),
-            **read_libraries(),
-            "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, {describe_memory()}",
-        },
-    }
-    if {"symbols", "quarantine", "prices"} <= versions.keys():
-        facts["ledger"] = read_ledger(versions)
-        facts["flags"] = versions["prices"].manifest.get("flags", {})
+    damage: list[str] = []
+    versions: dict[str, Version] = {}
+    facts: dict[str, Any] = {"datasets": {}, "versions": describe_machine(), "damage": damage}
+    for name in DATASETS:
+        with note_damage(damage, f"The current {name}"):
+            if version := run.find(name):
+                facts["datasets"][name] = describe_version(version)
+                versions[name] = version
+    if versions.keys() >= set(LEDGER):
+        with note_damage(damage, "The ledger"):
+            facts["ledger"] = read_ledger(versions)
+        with note_damage(damage, "The manifest of the current prices"):
+            facts["flags"] = dict(versions["prices"].manifest.get("flags", {}))
     if "model" in versions:
-        with suppress(FileNotFoundError):
-            facts["metrics"] = json.loads((versions["model"].path / "metrics.json").read_text())
+        facts["metrics"], faults = read_scores(versions["model"].path / "metrics.json")
+        damage += faults
     return facts
+
+
+def describe_machine() -> dict[str, str]:
+    """The versions of the code and of the libraries, and the machine."""
+    memory = f"{psutil.virtual_memory().total / 2**30:.0f} GiB"
+    return {
+        "this project's code": hash_code(),
+        "python": platform.python_version(),
+        **read_libraries(),
+        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, {memory}",
+    }
 
 
 def describe_version(version: Version) -> dict[str, Any]:
@@ -55,23 +62,19 @@ def describe_version(version: Version) -> dict[str, Any]:
         "rows": version.rows,
         "files": len(manifest["files"]),
         "bytes": sum(file["bytes"] for file in manifest["files"]),
-        "inputs": manifest["inputs"],
+        "inputs": dict(manifest["inputs"]),
     }
 
 
 def read_ledger(versions: dict[str, Version]) -> dict[str, Any]:
-    """Rows read, published and refused; refused ones by reason. The parts are read by pyarrow: there is no Spark any
-    more.
+    """Rows read, published and refused; refused ones by reason, and examples. The parts are read by pyarrow: there is
+    no Spark any more.
     """
     counted = ("data_rows", "rows", "refused")
     symbols = pq.read_table(versions["symbols"].files, columns=[*counted, "Security Name", "first_date", "last_date"])
     sums = {name: pc.sum(symbols[name]).as_py() or 0 for name in counted}
     first, last = pc.min(symbols["first_date"]).as_py(), pc.max(symbols["last_date"]).as_py()
-    reasons = {}
-    if versions["quarantine"].rows:
-        refused = pq.read_table(versions["quarantine"].files, columns=["reason", "rows"])
-        sorts = refused.group_by("reason").aggregate([("rows", "sum")]).to_pylist()
-        reasons = {REASONS.get(one["reason"], one["reason"]): one["rows_sum"] for one in sorts}
+    reasons = count_reasons(versions["quarantine"])
     refused_rows = sum(reasons.values())
     published = versions["prices"].rows
     return {
@@ -83,28 +86,15 @@ def read_ledger(versions: dict[str, Version]) -> dict[str, Any]:
         "published": published,
         "refused": refused_rows,
         "balances": sums == {"data_rows": published + refused_rows, "rows": published, "refused": refused_rows},
-        "reasons": dict(sorted(reasons.items(), key=lambda one: -one[1])),
+        "reasons": {REASONS.get(reason, reason): rows for reason, rows in reasons.items()},
+        "examples": pick_examples(versions["quarantine"], list(reasons)),
     }
 
 
-def describe_memory() -> str:
-    return f"{psutil.virtual_memory().total / 2**30:.0f} GiB"
-
-
-def scrub_folder(folder: Path) -> None:
-    """Take the value of every secret that the environment holds out of all files of a run, whoever wrote it there."""
-    for path in filter(Path.is_file, folder.iterdir()):
-        text = path.read_text(errors="surrogateescape")
-        if (clean := scrub(text)) != text:
-            path.write_text(clean, errors="surrogateescape")
-
-
-def scrub(text: str) -> str:
-    """The text without the value of any secret, as it is or as HTML, JSON and Python write it."""
-    secrets = {value for name, value in os.environ.items() if SECRET_NAME.search(name) and len(value) >= 8}
-    secrets |= find_all_secrets(os.environ)
-    forms = {write(value) for value in secrets for write in (str, escape, partial(escape, quote=False))}
-    forms |= {write(value)[1:-1] for value in secrets for write in (repr, json.dumps)}
-    for form in sorted(forms, key=len, reverse=True):
-        text = text.replace(form, "***")
-    return text
+def count_reasons(quarantine: Version) -> dict[str, int]:
+    """Refused rows by reason (a key of contract.REASONS), the most frequent reason first."""
+    if not quarantine.rows:
+        return {}
+    refused = pq.read_table(quarantine.files, columns=["reason", "rows"])
+    sums = refused.group_by("reason").aggregate([("rows", "sum")]).to_pylist()
+    return {one["reason"]: one["rows_sum"] for one in sorted(sums, key=lambda one: (-one["rows_sum"], one["reason"]))}

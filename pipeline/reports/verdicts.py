@@ -1,20 +1,27 @@
 """What to look at before believing a run: each promise of the pipeline, and whether its current data keep it."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, TypedDict
 
 from pipeline.reports.drift import tell_drift
+from pipeline.reports.scores import TASKS
+from pipeline.reports.skill import LEAST, find_skill, tell_skill
 
-TASKS = {"same_day": "Volume of the day", "next_day": "Volume of the next day"}
 MADE_OF = (("features", "prices"), ("model", "features"))
 INTERVAL, LEAST_HELD = 0.8, 0.75  # share of days that an interval promises to hold, and when the promise is broken
 
-Verdict = dict[str, Any]  # {"kept": bool, "what": a sentence}
+
+class Verdict(TypedDict):
+    """Whether a promise is kept, and what it is, as a sentence."""
+
+    kept: bool
+    what: str
 
 
 def judge(run: dict[str, Any]) -> list[Verdict]:
     """The verdicts on what run.json holds. What is absent is not judged."""
-    return [*judge_rows(run), *judge_lineage(run), *judge_models(run), *judge_drift(run)]
+    damage = [say(False, sentence) for sentence in run.get("damage", [])]
+    return [*damage, *judge_rows(run), *judge_lineage(run), *judge_models(run), *judge_drift(run)]
 
 
 def judge_rows(run: dict[str, Any]) -> Iterator[Verdict]:
@@ -42,20 +49,26 @@ def judge_models(run: dict[str, Any]) -> Iterator[Verdict]:
         metrics = run.get("metrics", {}).get(task)
         if not metrics:
             continue
-        champion, models = metrics["champion"], metrics["models"]
-        naive = models["naive"]["mae"]
-        skill = 1 - models[champion]["mae"] / naive if naive else 0.0
-        better = f"{abs(skill):.2%} {'better' if skill > 0 else 'worse'} than naive"
-        verdict = "is the naive answer itself: no model beat it" if champion == "naive" else f"is {better}"
-        yield say(skill > 0, f"{name}: the champion, {champion}, {verdict} on the test days.")
+        yield from judge_champion(name, metrics["champion"], metrics["models"])
         held = metrics["coverage"]
         yield say(held >= LEAST_HELD, f"{name}: {held:.1%} of the test days lie in their {INTERVAL:.0%} interval.")
 
 
+def judge_champion(task: str, champion: str, models: dict[str, Any]) -> Iterator[Verdict]:
+    if "naive" not in models:
+        return
+    skill = find_skill(models[champion]["mae"], models["naive"]["mae"])
+    told = f"is {tell_skill(skill)} {'to' if abs(skill) < LEAST else 'than'} the naive answer on the test days"
+    if champion == "naive":
+        told = "is the naive answer itself: no model beat it on the test days"
+    yield say(skill >= LEAST, f"{task}: the champion, {champion}, {told}.")
+
+
 def judge_drift(run: dict[str, Any]) -> Iterator[Verdict]:
-    if run.get("drift"):
-        shifted = any(row["shift"] != "none" for row in run["drift"]["measures"])
-        yield say(not shifted, f"Drift: {tell_drift(run['drift'])}.")
+    if drift := run.get("drift"):
+        steady = bool(drift["measures"]) and all(row["shift"] == "none" for row in drift["measures"])
+        told = tell_drift(drift)
+        yield say(steady, f"{told[0].upper()}{told[1:]}{'' if told.endswith('.') else '.'}")
 
 
 def say(kept: bool, what: str) -> Verdict:

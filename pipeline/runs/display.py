@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pipeline.reports.drift import tell_drift
-from pipeline.reports.facts import scrub
+from pipeline.reports.scrubbing import scrub
 
 if TYPE_CHECKING:
     from pipeline.runs.results import RunResult, StageResult
@@ -60,7 +60,7 @@ class Display:
             self.errors.print(f"details: {details}", markup=False, soft_wrap=True)
         else:
             if result.drift:
-                self.console.print(f"drift: {tell_drift(result.drift)}", markup=False, soft_wrap=True)
+                self.console.print(tell_drift(result.drift), markup=False, soft_wrap=True)
             self.console.print(
                 f"done in {result.seconds:.1f} s: {result.folder / 'report.html'}", markup=False, soft_wrap=True
             )

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -11,8 +10,11 @@ from pipeline.datasets.files import write_atomically
 from pipeline.datasets.run_folder import RunFolder
 from pipeline.datasets.store import TIME
 from pipeline.errors import InputError
-from pipeline.reports.facts import gather_facts, scrub_folder
+from pipeline.reports.drift import Drift
+from pipeline.reports.facts import gather_facts
+from pipeline.reports.previous import find_previous
 from pipeline.reports.report import write_report
+from pipeline.reports.scrubbing import scrub_folder
 from pipeline.reports.verdicts import judge
 from pipeline.runs.fingerprint import STATE, read_state
 
@@ -40,7 +42,7 @@ class RunResult:
     exit_code: int | None = None  # until the run has ended
     error: str | None = "The run has not ended: it is at work, or it was killed."
     seconds: float = 0.0
-    drift: dict[str, Any] | None = None  # see drift.find_drift
+    drift: Drift | None = None
     folder: Path = field(default=Path())
 
     def end(self, exit_code: int, error: str | None = None) -> None:
@@ -57,19 +59,12 @@ class RunResult:
         """Write run.json for machines and report.html for people, and take secrets out of all records of the run."""
         try:
             self.write()  # how it ended, whatever the datasets are like
-            write_report(self.write(gather_facts(run)), find_previous(self.folder), self.folder)
+            facts = gather_facts(run)
+            previous, faults = find_previous(self.folder)
+            facts["damage"] += faults
+            write_report(self.write(facts), previous, self.folder)
         finally:
             scrub_folder(self.folder)
-
-
-def find_previous(folder: Path) -> dict[str, Any] | None:
-    """What run.json holds of the last run before this one that went well."""
-    for path in sorted(folder.parent.glob("*/run.json"), reverse=True):
-        with suppress(OSError, ValueError, KeyError, TypeError):  # half written, or by somebody else
-            run: dict[str, Any] = json.loads(path.read_text())
-            if path.parent != folder and run["exit_code"] == 0:
-                return run
-    return None
 
 
 def clear_records(run: RunFolder) -> list[str]:

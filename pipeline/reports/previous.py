@@ -1,0 +1,28 @@
+"""The run before, with which a report compares."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from pipeline.reports.scores import sift_scores
+
+
+def find_previous(folder: Path) -> tuple[dict[str, Any] | None, list[str]]:
+    """What run.json holds of the last run before this one that went well, and a sentence for whatever was damaged on
+    the way to it.
+    """
+    damage: list[str] = []
+    for path in sorted(folder.parent.glob("*/run.json"), reverse=True):
+        if path.parent == folder:
+            continue
+        try:
+            run = json.loads(path.read_bytes())
+        except (OSError, ValueError, RecursionError) as error:
+            damage.append(f"{path} cannot be read ({error}): that run is not compared with.")
+            continue
+        if not isinstance(run, dict) or "exit_code" not in run:
+            damage.append(f"{path} is no record of a run: that run is not compared with.")
+        elif run["exit_code"] == 0:
+            scores, faults = sift_scores(run.get("metrics", {}), path)
+            return run | {"metrics": scores}, damage + faults
+    return None, damage
