@@ -1,11 +1,13 @@
 """One Spark for the whole test run: notebooks and tests share a local Connect server, as a run of `run_all.py` does."""
 
 import os
+import shutil
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 MARKET_SAMPLE = os.environ.get("MARKET_SAMPLE")
 SERVERS = pytest.StashKey[ExitStack]()
 
@@ -46,6 +48,19 @@ def spark(request):
     session = open_spark("local[*]")
     yield session
     session.stop()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """A real browser, for what a person sees. Not for the whole test run: while it is open no test can use asyncio."""
+    if not CHROMIUM:
+        pytest.skip("needs a browser: apt-get install chromium")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield browser
+        browser.close()
 
 
 @pytest.fixture(scope="session")
