@@ -309,7 +309,7 @@ def test_what_is_recorded_is_what_was_read(spark, tmp_path, monkeypatch):
     monkeypatch.setattr(ingest, "collect", replace_and_collect)
     deliver(spark, tmp_path / "run", open_source("folder", str(folder)))
     assert read(tmp_path / "run", "prices")["Security Name"].tolist() == ["Old"]
-    assert current_version(tmp_path / "run", "prices").manifest["inputs"] == {"source": read_before}
+    assert RunFolder(tmp_path / "run").current("prices").manifest["inputs"] == {"source": read_before}
     assert open_source("folder", str(folder)).content_fingerprint != read_before
 
 
@@ -323,7 +323,7 @@ def test_a_zip_replaced_by_one_with_less_in_it_ends_in_one_line(spark, tmp_path)
     with zipfile.ZipFile(archive, "w") as file:
         file.write(SAMPLE / METADATA, METADATA)
         file.write(SAMPLE / "stocks" / "FB.csv", "stocks/FB.csv")
-    drafts = [open_draft(tmp_path / "run", name) for name in ("prices", "quarantine")]
+    drafts = [RunFolder(tmp_path / "run").open_draft(name) for name in ("prices", "quarantine")]
     with pytest.raises(InputError, match=r"^stocks/IBM\.csv is no longer in .*archive\.zip.*Run again\.$"):
         write_prices(spark, source, *drafts)
 
@@ -331,7 +331,7 @@ def test_a_zip_replaced_by_one_with_less_in_it_ends_in_one_line(spark, tmp_path)
 def test_warnings_are_published_with_the_symbols(spark, tmp_path):
     make_delivery(tmp_path / "in", {"stocks/aapl.csv": ROW, "stocks/B.csv": ROW})
     ingested = deliver(spark, tmp_path / "run", open_source("folder", str(tmp_path / "in")))
-    (warning,) = current_version(tmp_path / "run", "symbols").manifest["warnings"]
+    (warning,) = RunFolder(tmp_path / "run").current("symbols").manifest["warnings"]
     assert ingested.warnings == (warning,)
     assert "stocks/aapl.csv" in warning
 
