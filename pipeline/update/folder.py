@@ -13,7 +13,8 @@ from pathlib import Path
 
 from pipeline.datasets.lock import open_lock, try_lock
 from pipeline.errors import InputError, LockedError, ResourceError
-from pipeline.ingest.source import FOLDERS, METADATA, read_symbol
+from pipeline.ingest.delivery import FOLDERS, METADATA
+from pipeline.ingest.names import read_symbol
 from pipeline.update.bars import parse_row
 
 HOME = ".update"

@@ -5,7 +5,7 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipeline.ingest.source import FOLDERS
+from pipeline.ingest.delivery import FOLDERS
 from pipeline.update.bars import Answer, BarFile, UnusableFileError, format_bars
 from pipeline.update.folder import MarketFolder
 from pipeline.update.judgement import (

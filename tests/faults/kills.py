@@ -23,7 +23,8 @@ import pyarrow as pa
 
 from pipeline.datasets.parts import keep_attempts, write_attempt
 from pipeline.datasets.run_folder import RunFolder
-from pipeline.ingest.source import METADATA, SAMPLE
+from pipeline.ingest.delivery import METADATA
+from pipeline.ingest.source import SAMPLE
 from pipeline.runs.processes import FOLDER_VARIABLE
 
 ROOT = Path(__file__).parents[2]

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.ingest.source import METADATA, SAMPLE, open_source
+from pipeline.ingest.delivery import METADATA
+from pipeline.ingest.source import SAMPLE, open_source
 from pipeline.reports.pages import render_notebooks
 from pipeline.reports.report import write_report
 from tests.faults.kills import run

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from pipeline.datasets.store import current_version
+from pipeline.datasets.run_folder import RunFolder
 from pipeline.ingest.source import open_source
 from tests.ingest.notebook_cells import run_notebook
 from tests.ingest.test_market_csv import make_lines
@@ -48,5 +48,5 @@ def test_odd_data_have_features(spark, tmp_path, monkeypatch, kind, rule):
     files = {f"stocks/{symbol}.csv": b"\n".join([*lines, b""]) for symbol, lines in ODD[kind].items()}
     deliver(spark, tmp_path / "run", open_source("folder", str(make_delivery(tmp_path / "in", files))))
     run_notebook("02_features", monkeypatch, RUN_DIR=str(tmp_path / "run"), WINDOW_RULE=rule)
-    features = current_version(tmp_path / "run", "features")
+    features = RunFolder(tmp_path / "run").current("features")
     assert features.rows == sum(len(lines) for lines in ODD[kind].values())

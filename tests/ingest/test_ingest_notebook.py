@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.datasets.store import current_version
+from pipeline.datasets.run_folder import RunFolder
 from pipeline.errors import QualityError
 from tests.ingest.notebook_cells import run_notebook
 from tests.ingest.test_market_csv import HEADER, make_lines
@@ -63,7 +63,7 @@ ONE_ROW = HEADER + b"\n" + LINES[0] + b"\n"
 )
 def test_the_only_symbol_may_be_odd(spark, tmp_path, monkeypatch, data):
     ingest(tmp_path, monkeypatch, {"$A_$": data}, share=0)
-    assert current_version(tmp_path / "run", "prices").rows == data.count(b"\n") - 1
+    assert RunFolder(tmp_path / "run").current("prices").rows == data.count(b"\n") - 1
 
 
 def test_a_bad_delivery_is_told_with_reasons_and_examples(spark, tmp_path, monkeypatch, capsys):

@@ -16,8 +16,9 @@ from pipeline.datasets.run_folder import RunFolder
 from pipeline.errors import InputError, QualityError
 from pipeline.features.write import write_features
 from pipeline.ingest import prices as ingest
+from pipeline.ingest.delivery import METADATA
 from pipeline.ingest.prices import plan_parts, publish_ingested, write_prices
-from pipeline.ingest.source import METADATA, SAMPLE, open_source
+from pipeline.ingest.source import SAMPLE, open_source
 from tests.ingest.test_market_csv import FAULTS, HEADER, make_lines
 
 ROW = b"2020-01-02,10.0,10.5,9.9,10.1,10.1,1000\n"

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.errors import InputError, QualityError
-from pipeline.ingest.source import KAGGLE_DATASET, METADATA, SAMPLE, open_source
+from pipeline.ingest.delivery import METADATA
+from pipeline.ingest.source import KAGGLE_DATASET, SAMPLE, open_source
 
 OPEN = "from pipeline.ingest.source import open_source; print(open_source('kaggle').content_fingerprint)"
 
