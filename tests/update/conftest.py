@@ -7,14 +7,13 @@ from pathlib import Path
 import pytest
 
 from pipeline.update.bars import Bar, BarFile
-from pipeline.update.market import UpdateResult, update_folder
 from tests.conftest import MARKET_SAMPLE
-from tests.update.stand_in import Security, StandIn, evening, serve, write_folder
+from tests.update.market import Market, write_folder
+from tests.update.stand_in import Security, StandIn, evening, serve
 
 SAMPLE = Path(__file__).parents[2] / "notebooks" / "sample"
 ROWS = 400  # of each symbol: enough for all rules, quick to send
 FILES = 40
-QUICK = 5000.0  # requests a second: a server on loopback bears it
 
 
 @pytest.fixture(scope="session")
@@ -35,25 +34,6 @@ def real_bars() -> list[dict[date, Bar]]:
 def days(real_bars) -> list[date]:
     """The days of the real prices, in order."""
     return sorted(max(real_bars, key=len))
-
-
-class Market:
-    """A folder and the stand-in that it is updated from."""
-
-    def __init__(self, root: Path, state: StandIn) -> None:
-        self.root, self.state = root, state
-        self.told: list[str] = []
-
-    def update(self, day: date | None = None, **options) -> UpdateResult:
-        """Update on the evening of a day, or at the instant of the stand-in's clock."""
-        if day is not None:
-            self.state.now = evening(day)
-        self.state.log.clear()
-        return update_folder(self.root, **{"rate": QUICK, "now": self.state.now, "tell": self.told.append} | options)
-
-    def read(self, symbol: str) -> bytes:
-        (path,) = self.root.glob(f"*/{symbol}.csv")
-        return path.read_bytes()
 
 
 @pytest.fixture

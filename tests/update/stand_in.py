@@ -20,7 +20,7 @@ from zoneinfo import ZoneInfo
 
 import numpy as np
 
-from pipeline.update.bars import Bar, format_bars
+from pipeline.update.bars import Bar
 from pipeline.update.listing import COLUMNS
 
 NEW_YORK = ZoneInfo("America/New_York")
@@ -284,21 +284,3 @@ def serve(state: StandIn):
 def evening(day: date) -> datetime:
     """A quarter past eight in New York: four hours after the close."""
     return datetime.combine(day, time(20, 15), NEW_YORK)
-
-
-def write_folder(root, securities: list[Security], today: date) -> None:
-    """A folder as an update leaves it on the evening of `today`: the directory's metadata, and a CSV a symbol."""
-    for folder in ("stocks", "etfs"):
-        (root / folder).mkdir(parents=True, exist_ok=True)
-    names = [f"Y,{one.symbol},{one.symbol} Inc.,N, ,N,100,N,,,{one.symbol},N" for one in securities]
-    (root / "symbols_valid_meta.csv").write_text("\n".join([",".join(COLUMNS), *sorted(names)]) + "\n")
-    for one in securities:
-        view = one.view(today)
-        if view:
-            folder = "stocks" if one.kind == "EQUITY" else "etfs"
-            (root / folder / f"{one.symbol}.csv").write_bytes(format_bars(view))
-
-
-def read_folder(root) -> dict[str, bytes]:
-    """Path below the folder -> bytes, of all CSVs."""
-    return {path.relative_to(root).as_posix(): path.read_bytes() for path in sorted(root.glob("*/*.csv"))}

@@ -11,8 +11,8 @@ import pytest
 from pipeline.update.__main__ import main
 from pipeline.update.bars import format_bars
 from pipeline.update.folder import hold_folder
-from tests.update.conftest import QUICK
-from tests.update.stand_in import Security, evening, read_folder
+from tests.update.market import QUICK, read_folder
+from tests.update.stand_in import Security, evening
 
 ROOT = Path(__file__).parents[2]
 

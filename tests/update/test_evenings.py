@@ -13,7 +13,8 @@ from pipeline.ingest.source import open_source
 from pipeline.update.bars import Bar, BarFile, format_bars
 from pipeline.update.ledger import read_entries, read_ledger
 from pipeline.update.plan import SETTLED
-from tests.update.stand_in import Security, evening, read_folder
+from tests.update.market import read_folder
+from tests.update.stand_in import Security, evening
 
 FORK = multiprocessing.get_context("fork")  # a child of a process that has imported everything begins at once
 
