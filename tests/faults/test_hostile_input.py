@@ -9,6 +9,7 @@ import sys
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -138,30 +139,21 @@ class Pattern:
 
 
 def list_patterns() -> Iterator[Pattern]:
-    """Every regular expression in the project's code, found by the calls of `re`."""
-    paths = [ROOT / "run_all.py", *sorted(ROOT.glob("pipeline/**/*.py")), *sorted(ROOT.glob("serving/**/*.py"))]
-    trees = {path: ast.parse(path.read_text()) for path in paths}
+    """Every regular expression in the project's code: the compiled ones by their names, the others where they stand."""
+    paths = [*sorted(ROOT.glob("pipeline/**/*.py")), *sorted(ROOT.glob("serving/**/*.py"))]
+    nodes = [(path, node) for path in paths for node in ast.walk(ast.parse(path.read_text()))]
     uses: dict[str, set[str]] = {}  # NAME -> the methods that are asked of it anywhere
-    for tree in trees.values():
-        for node in ast.walk(tree):
-            if isinstance(node, ast.Attribute) and node.attr in METHODS:
-                uses.setdefault(ast.unparse(node.value).split(".")[-1], set()).add(node.attr)
-    for path, tree in trees.items():
-        names = {
-            id(node.value): ast.unparse(node.targets[0]) for node in ast.walk(tree) if isinstance(node, ast.Assign)
-        }
-        for node in ast.walk(tree):
-            if not isinstance(node, ast.Call) or not ast.unparse(node.func).startswith("re."):
-                continue
-            method = node.func.attr
-            if method in METHODS | {"compile"}:
-                where = f"{path.relative_to(ROOT)} line {node.lineno}"
-                assert isinstance(node.args[0], ast.Constant), f"{where}: write the pattern out, so that it is tested"
-                words = [ast.unparse(one) for one in [*node.args[1:], *(word.value for word in node.keywords)]]
-                flags = sum(int(getattr(re, word[3:])) for word in words if word.startswith("re."))
-                methods = uses.get(names.get(id(node), ""), set()) if method == "compile" else {method}
-                assert methods, f"{where}: a pattern that nobody uses by its name"
-                yield Pattern(node.args[0].value, flags, tuple(sorted(methods)))
+    for _, node in nodes:
+        if isinstance(node, ast.Attribute) and node.attr in METHODS:
+            uses.setdefault(ast.unparse(node.value).split(".")[-1], set()).add(node.attr)
+    for path, node in nodes:
+        if isinstance(node, ast.Assign) and ast.unparse(node.value).startswith("re.compile("):
+            module = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+            name = ast.unparse(node.targets[0])
+            pattern = getattr(import_module(module), name)
+            yield Pattern(pattern.pattern, pattern.flags, tuple(sorted(uses.get(name, {"fullmatch"}))))
+        elif isinstance(node, ast.Call) and ast.unparse(node.func) in {f"re.{method}" for method in METHODS}:
+            yield Pattern(ast.literal_eval(node.args[0]), 0, (node.func.attr,))
 
 
 # What stands between the literal pieces of a pattern.
