@@ -9,7 +9,7 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 SHORTEST = 8  # characters: to take shorter texts out of others would spoil dates and numbers, and show where they were
 WITH_URL = re.compile(r"(URL|URI|DSN|PROXY|REMOTE)$", re.IGNORECASE)  # variables of the environment
 CREDENTIALS = re.compile(r"[a-z][a-z0-9+.-]*://([^:@]*):(.*)@", re.IGNORECASE | re.DOTALL)
-PARAMETER = re.compile(r"[?&;][^=&;]*(?:password|passwd|token|secret|key)=([^&;]*)", re.IGNORECASE)
+PARAMETER = re.compile(r"[?&;][^?=&;]*(?:password|passwd|token|secret|key)=([^&;]*)", re.IGNORECASE)
 SPECIAL = re.compile(r"[:@/?#\[\] ]")
 
 

@@ -142,16 +142,18 @@ def list_patterns() -> Iterator[Pattern]:
     """Every regular expression in the project's code: the compiled ones by their names, the others where they stand."""
     paths = [*sorted(ROOT.glob("pipeline/**/*.py")), *sorted(ROOT.glob("serving/**/*.py"))]
     nodes = [(path, node) for path in paths for node in ast.walk(ast.parse(path.read_text()))]
-    uses: dict[str, set[str]] = {}  # NAME -> the methods that are asked of it anywhere
-    for _, node in nodes:
+    uses: dict[tuple[Path | None, str], set[str]] = {}  # (file, NAME) -> the methods that it asks of it; None: any file
+    for path, node in nodes:
         if isinstance(node, ast.Attribute) and node.attr in METHODS:
-            uses.setdefault(ast.unparse(node.value).split(".")[-1], set()).add(node.attr)
+            for place in (path, None):
+                uses.setdefault((place, ast.unparse(node.value).split(".")[-1]), set()).add(node.attr)
     for path, node in nodes:
         if isinstance(node, ast.Assign) and ast.unparse(node.value).startswith("re.compile("):
             module = ".".join(path.relative_to(ROOT).with_suffix("").parts)
             name = ast.unparse(node.targets[0])
             pattern = getattr(import_module(module), name)
-            yield Pattern(pattern.pattern, pattern.flags, tuple(sorted(uses.get(name, {"fullmatch"}))))
+            methods = uses.get((path, name)) or uses.get((None, name), {"fullmatch"})
+            yield Pattern(pattern.pattern, pattern.flags, tuple(sorted(methods)))
         elif isinstance(node, ast.Call) and ast.unparse(node.func) in {f"re.{method}" for method in METHODS}:
             yield Pattern(ast.literal_eval(node.args[0]), 0, (node.func.attr,))
 
