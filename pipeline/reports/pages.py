@@ -7,7 +7,7 @@ from pathlib import Path
 
 import nbformat
 
-NUMBER = re.compile(r"\d+\. ")  # of a section
+NUMBER = re.compile(r"^\d+\. ")  # of a section
 # Jupyter's own template knows no alternative text.
 TEMPLATE = """
 {%- extends 'index.html.j2' -%}
@@ -69,7 +69,7 @@ def name_pictures(notebook: nbformat.NotebookNode) -> None:
     for cell in notebook.cells:
         if cell.cell_type == "markdown":
             headings = [line.lstrip("# ") for line in cell.source.splitlines() if line.startswith("#")]
-            heading = NUMBER.sub("", headings[-1], count=1) if headings else heading
+            heading = NUMBER.sub("", headings[-1]) if headings else heading
         for output in cell.get("outputs", []):
             if "image/png" in output.get("data", {}):
                 facts = output.metadata.setdefault("image/png", nbformat.NotebookNode())

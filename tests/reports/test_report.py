@@ -6,11 +6,14 @@ import re
 import shlex
 from pathlib import Path
 
+import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from pipeline.datasets.contract import QUARANTINE
 from pipeline.datasets.run_folder import RunFolder
+from pipeline.ingest.quality import Refused
 from pipeline.ingest.source import open_source
 from pipeline.reports.facts import gather_facts
 from pipeline.reports.refused import LONGEST
@@ -146,18 +149,22 @@ def test_a_secret_in_the_data_is_gone_though_its_line_is_cut_or_quoted(spark, tm
 
 
 def test_a_refused_delivery_is_told_line_by_line(tmp_path):
-    error = (
-        "01_ingest.ipynb, cell [14]: 50.0% of all rows refused, MAX_QUARANTINE_SHARE is 5.0%: blank 2 rows in 1 file, "
-        "fields 1 row in 1 file; for example stocks/A.csv line 3: '2020-01-03,,,,,,' (blank); stocks/B.csv line 4: "
-        "'<b>; for example 1. 2' (fields). Nothing was published; mend the files or raise the limit."
-    )
+    counts = pd.DataFrame({"rows": [2, 1], "files": [1, 1]}, index=["blank", "fields"])
+    rows = [
+        ("stocks/A.csv", 3, "2020-01-03,,,,,,", "blank", 1),
+        ("stocks/B.csv", 4, "<b>; for example 1. 2", "fields", 1),
+        ("stocks/C.csv", None, "", "empty file", 0),
+    ]
+    refused = Refused(counts, pd.DataFrame(rows, columns=QUARANTINE.names, dtype=object)).describe()
+    error = f"01_ingest.ipynb, cell [14]: 50.0% refused: {refused}. Nothing was published; mend the files."
     report = write_report(RUN | {"exit_code": 4, "error": error}, None, tmp_path).read_text()
     assert "exit code 4" in report
     (examples,) = re.findall(r'<ul class="examples">(.*?)</ul>', report)
     assert [html.unescape(item) for item in re.findall("<li>(.*?)</li>", examples)] == [
         "stocks/A.csv line 3: '2020-01-03,,,,,,' (blank)",
         "stocks/B.csv line 4: '<b>; for example 1. 2' (fields)",
-        "Nothing was published; mend the files or raise the limit.",
+        "stocks/C.csv: '' (empty file)",
+        "Nothing was published; mend the files.",
     ]
     report = write_report(RUN | {"exit_code": 3, "error": "one\ntwo <b>\n\nthree"}, None, tmp_path).read_text()
     assert '<p class="bad">one</p><ul class="examples"><li>two &lt;b&gt;</li><li>three</li></ul>' in report
