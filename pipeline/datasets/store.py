@@ -65,7 +65,8 @@ class Version:
 
     def read(self, spark: SparkSession) -> DataFrame:
         """The rows as a Spark DataFrame."""
-        return spark.read.option("pathGlobFilter", "*.parquet").parquet(str(self.path.resolve()))
+        place = f"file:{self.path.resolve()}"  # a cluster's configuration may take plain paths for HDFS's
+        return spark.read.option("pathGlobFilter", "*.parquet").parquet(place)
 
     @property
     def files(self) -> list[Path]:

@@ -13,7 +13,7 @@ import psutil
 import pyspark
 import pytest
 
-from pipeline.spark.session import worker_environment
+from pipeline.spark.java import find_java
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
@@ -99,8 +99,12 @@ def here(tmp_path_factory) -> dict[str, list[str]]:
 
 
 def test_all_notebooks_run_on_a_cluster_to_the_same_bytes(cluster, here, tmp_path):
+    """One whose plain paths are those of HDFS: the run folder, which all machines see, is none of them."""
     address, logs = cluster
-    there = run_notebooks(tmp_path / "there", "-p", "SPARK_MASTER", address, SPARK_LOCAL_IP="127.0.0.1")
+    hdfs = "<property><name>fs.defaultFS</name><value>hdfs://127.0.0.1:9</value></property>"
+    (tmp_path / "core-site.xml").write_text(f"<configuration>{hdfs}</configuration>")
+    settings = {"SPARK_LOCAL_IP": "127.0.0.1", "HADOOP_CONF_DIR": str(tmp_path)}
+    there = run_notebooks(tmp_path / "there", "-p", "SPARK_MASTER", address, **settings)
     assert there == here
     assert list(logs.glob("work-1/app-*")) and list(logs.glob("work-2/app-*"))  # both took part
 
@@ -110,7 +114,7 @@ def test_all_notebooks_run_on_a_connect_server_that_others_started(here, tmp_pat
     home = Path(pyspark.__file__).parent
     settings = ["--conf", f"spark.connect.grpc.binding.port={port}", "--conf", "spark.master=local[2]"]
     command = [home / "bin/spark-submit", "--class", "org.apache.spark.sql.connect.service.SparkConnectServer"]
-    environment = CLEAN | {"JAVA_HOME": worker_environment("local")["JAVA_HOME"], "PYSPARK_PYTHON": sys.executable}
+    environment = CLEAN | {"JAVA_HOME": str(find_java()), "PYSPARK_PYTHON": sys.executable}
     environment |= {"SPARK_HOME": str(home), "SPARK_LOCAL_IP": "127.0.0.1"}
     log = (tmp_path / "server.log").open("w")
     with subprocess.Popen([*command, *settings, "spark-internal"], env=environment, stdout=log, stderr=log) as server:
