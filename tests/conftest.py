@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.environment import spare_loopback
+
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 MARKET_SAMPLE = os.environ.get("MARKET_SAMPLE")
 SERVERS = pytest.StashKey[ExitStack]()
@@ -18,6 +20,8 @@ def pytest_configure(config):
     os.environ["TQDM_DISABLE"] = "1"
     # A token in the developer's shell must not open a tunnel to the world from a test.
     os.environ.pop("NGROK_AUTHTOKEN", None)
+    # The servers of the tests are on this machine, whatever proxy leads out of it.
+    os.environ.update(spare_loopback())
 
 
 def pytest_collection_modifyitems(config, items):
@@ -33,10 +37,10 @@ def pytest_unconfigure(config):
 def start_spark(config) -> None:
     if "SPARK_REMOTE" in os.environ:
         return
-    from pipeline.spark.session import connect_server
+    from pipeline.spark.server import connect_server
 
     log = config.cache.mkdir("spark") / "connect.log"
-    os.environ["SPARK_REMOTE"] = config.stash[SERVERS].enter_context(connect_server("local[*]", log))
+    os.environ["SPARK_REMOTE"] = config.stash[SERVERS].enter_context(connect_server("local[*]", log)).address
 
 
 @pytest.fixture(scope="session")

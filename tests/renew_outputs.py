@@ -11,7 +11,7 @@ from pathlib import Path
 import nbformat
 from nbclient import NotebookClient
 
-from pipeline.spark.session import connect_server
+from pipeline.spark.server import connect_server
 from pipeline.stages import STAGES
 
 NOTEBOOKS = Path(__file__).parent.parent / "notebooks"
@@ -37,8 +37,8 @@ def renew(notebook: Path) -> None:
 
 def main(names: list[str]) -> None:
     os.environ["TQDM_DISABLE"] = "1"
-    with connect_server("local[*]", NOTEBOOKS.parent / "outputs" / "renew-spark.log") as address:
-        os.environ["SPARK_REMOTE"] = address
+    with connect_server("local[*]", NOTEBOOKS.parent / "outputs" / "renew-spark.log") as server:
+        os.environ["SPARK_REMOTE"] = server.address
         for stage in STAGES:
             if not names or Path(stage.notebook).stem in names:
                 print(f"renewing {stage.notebook}", flush=True)

@@ -1,13 +1,15 @@
 """How a run ends badly: exit codes, words for the terminal, and signals."""
 
+import errno
 import os
 import shutil
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 
-from nbclient.exceptions import CellTimeoutError, DeadKernelError
+from nbclient.exceptions import CellTimeoutError
 from papermill.exceptions import PapermillExecutionError
 
 from pipeline import errors
@@ -20,7 +22,7 @@ EXIT_CODES = {name: kind.exit_code for name, kind in vars(errors).items() if has
 EXIT_CODES |= dict.fromkeys(("ServingError", "BundleError", "UnreadableError"), 8)
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 NO_SPACE = tuple(map(os.strerror, FULL_DISK))  # the system's words, which Python, Java and Spark repeat
-KERNEL_DIED = "Kernel died before replying"  # jupyter_client's words for a kernel that never answered
+NO_ACCESS = tuple(map(os.strerror, (errno.EACCES, errno.EROFS)))
 
 
 class Interrupted(BaseException):
@@ -29,6 +31,10 @@ class Interrupted(BaseException):
 
 class StageFailed(Exception):
     """A notebook did not run to its end. args: the exit code and one line that says what happened."""
+
+
+class KernelDied(Exception):
+    """A kernel ended in the middle of its notebook. args: what became of it, as it continues "its kernel"."""
 
 
 class StageEndedEarly(Exception):
@@ -45,13 +51,16 @@ def describe_end(error: BaseException, run_dir: Path) -> tuple[int, str]:
         case PipelineError():
             return error.exit_code, str(error)
         case OSError() if error.errno in FULL_DISK:
-            return ResourceError.exit_code, describe_full_disk(run_dir)
+            return ResourceError.exit_code, describe_full_disk(error, run_dir)
+        case OSError() if is_about_files(error):
+            return ResourceError.exit_code, f"{error}: see that it is there and can be written, and run again."
     return NOTEBOOK_FAILED, f"{type(error).__name__}: {error} (run.log has the whole of it)"
 
 
-def describe_full_disk(run_dir: Path | str) -> str:
-    free = shutil.disk_usage(run_dir).free
-    return f"the disk of {run_dir} is full ({free:,} bytes are free). Make room there and run again; old data is whole."
+def describe_full_disk(error: OSError, run_dir: Path | str) -> str:
+    place = Path(error.filename).parent if isinstance(error.filename, str) else Path(run_dir)
+    free = shutil.disk_usage(place).free
+    return f"the disk of {place} is full ({free:,} bytes are free). Make room there and run again; old data is whole."
 
 
 def describe_failure(error: BaseException, step: Step) -> tuple[int, str]:
@@ -62,12 +71,12 @@ def describe_failure(error: BaseException, step: Step) -> tuple[int, str]:
     if isinstance(error, CellTimeoutError):
         return TIME_LIMIT, f"{notebook}: a cell took longer than CELL_TIMEOUT allows."
     if isinstance(error, OSError) and error.errno in FULL_DISK:
-        return ResourceError.exit_code, f"{notebook}: {describe_full_disk(step.parameters['RUN_DIR'])}"
-    if isinstance(error, DeadKernelError) or KERNEL_DIED in str(error):
-        return (
-            NOTEBOOK_FAILED,
-            f"{notebook}: its kernel died, probably for want of memory. Run again with fewer cores (SPARK_MASTER).",
-        )
+        return ResourceError.exit_code, f"{notebook}: {describe_full_disk(error, step.parameters['RUN_DIR'])}"
+    if isinstance(error, OSError) and is_about_files(error):
+        what = f"{notebook}: {error}: see that it is there and can be written, and run again."
+        return ResourceError.exit_code, what
+    if isinstance(error, KernelDied):
+        return NOTEBOOK_FAILED, f"{notebook}: its kernel {error}"
     if isinstance(error, StageEndedEarly):
         return (
             NOTEBOOK_FAILED,
@@ -76,25 +85,36 @@ def describe_failure(error: BaseException, step: Step) -> tuple[int, str]:
     if not isinstance(error, PapermillExecutionError):
         return NOTEBOOK_FAILED, f"{notebook}: {type(error).__name__}: {error}"
     known = error.ename in EXIT_CODES
-    full = [line.strip() for line in error.evalue.splitlines() if any(words in line for words in NO_SPACE)]
-    if full and not known:
-        return ResourceError.exit_code, f"{notebook}: the disk is full: {full[0][:300]}. Make room there and run again."
+    if not known and (full := find_line(error.evalue, NO_SPACE)):
+        return ResourceError.exit_code, f"{notebook}: the disk is full: {full}. Make room there and run again."
+    if not known and (closed := find_line(error.evalue, NO_ACCESS)):
+        what = f"{notebook}, cell [{error.exec_count}]: {closed}: see that it can be read and written, and run again."
+        return ResourceError.exit_code, what
     code = EXIT_CODES.get(error.ename, NOTEBOOK_FAILED)
-    if not error.evalue:  # a line magic fails with words on standard error alone
-        return (
-            code,
-            f"{notebook}, cell [{error.exec_count}]: a magic or an empty error ended it: see the executed notebook.",
-        )
+    if not error.evalue:  # a magic fails with words on standard error alone, which papermill calls by its own name
+        what = "a magic failed" if error.ename == "CellExecutionError" else f"{error.ename} without a message"
+        return code, f"{notebook}, cell [{error.exec_count}]: {what}: see the executed notebook."
     # A foreign error may carry pages of Java; its first line says what, and the executed notebook keeps the rest.
     message = error.evalue if known else f"{error.ename}: {error.evalue.splitlines()[0][:300]}"
     return code, f"{notebook}, cell [{error.exec_count}]: {message}"
+
+
+def is_about_files(error: OSError) -> bool:
+    """Whether an error of the system's is one of a file or folder, not of the network, of memory or of processes."""
+    return error.filename is not None or isinstance(error, FileNotFoundError)
+
+
+def find_line(text: str, words: tuple[str, ...]) -> str | None:
+    """The first line with some of the words."""
+    found = (line.strip()[:300] for line in text.splitlines() if any(some in line for some in words))
+    return next(found, None)
 
 
 @contextmanager
 def catch_signals() -> Iterator[None]:
     """Turn SIGINT and SIGTERM into Interrupted, once: what ends the run must not be interrupted in turn."""
 
-    def interrupt(number: int, _) -> None:
+    def interrupt(number: int, _: FrameType | None) -> None:
         ignore_signals()
         raise Interrupted(number)
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from pipeline.datasets.run_folder import RunFolder
 from pipeline.datasets.store import next_time
-from pipeline.environment import set_variables
+from pipeline.environment import set_variables, supply_home
 from pipeline.reports import drift
 from pipeline.runs import execution, failures, processes
 from pipeline.runs.display import Display
@@ -21,7 +21,7 @@ def run_plan(plan: Plan, display: Display, fresh: bool = False) -> RunResult:
 
     Raises LockedError at once if another run holds the run folder.
     """
-    settings = {processes.FOLDER_VARIABLE: str(plan.run), "TQDM_DISABLE": "1"}
+    settings = {processes.FOLDER_VARIABLE: str(plan.run), "TQDM_DISABLE": "1"} | supply_home()
     with plan.run.hold(), set_variables(settings), failures.catch_signals():
         result = begin_run(plan)
         execution.log_words(result.folder)

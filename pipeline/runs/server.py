@@ -4,14 +4,14 @@ import signal
 import subprocess
 import sys
 
+from pipeline.environment import ROOT, make_python_environment
 from pipeline.runs.plan import Plan
-from pipeline.spark.session import ROOT
 
 
 def serve(plan: Plan) -> int:
     """Serve the run's model in a process of its own until Ctrl-C or SIGTERM. Returns its exit code."""
     command = [sys.executable, "-m", "serving", "--run-dir", str(plan.run), "--tunnel", plan["TUNNEL"]]
-    with subprocess.Popen(command, cwd=ROOT) as server:
+    with subprocess.Popen(command, cwd=ROOT, env=make_python_environment()) as server:
         signal.signal(signal.SIGTERM, lambda *_: server.terminate())
         try:
             return server.wait()

@@ -15,11 +15,13 @@ from pipeline.runs.failures import StageFailed, describe_failure
 from pipeline.runs.plan import Plan, Step
 from pipeline.runs.results import RunResult, StageResult
 from pipeline.spark.progress import FILE_VARIABLE
-from pipeline.spark.session import connect_server, start_warm_up
+from pipeline.spark.server import SparkServer, connect_server
+from pipeline.spark.session import start_warm_up
 
 
 def run_steps(plan: Plan, result: RunResult, display: Display, fresh: bool) -> None:
     """Run what has to run, on one Spark. Raises StageFailed, Interrupted, or InputError for input that is unusable."""
+    spark: SparkServer | None = None
     with ExitStack() as servers:
         for step, outcome in zip(plan.steps, result.stages, strict=True):
             try:
@@ -34,26 +36,28 @@ def run_steps(plan: Plan, result: RunResult, display: Display, fresh: bool) -> N
                 display.end_stage(outcome)
                 continue
             if step.needs_spark and "SPARK_REMOTE" not in os.environ:
-                servers.enter_context(share_spark(plan["SPARK_MASTER"], result.folder / "spark.log"))
+                spark = servers.enter_context(share_spark(plan["SPARK_MASTER"], result.folder / "spark.log"))
             parts = fingerprint.list_parts(step, inputs)
-            run_step(plan, step, outcome, result, display)
+            run_step(plan, step, outcome, result, display, spark)
             fingerprint.record_stage(plan.run, step, inputs, parts, stamp, result.folder.name)
 
 
 @contextmanager
-def share_spark(master: str, log: Path) -> Iterator[None]:
+def share_spark(master: str, log: Path) -> Iterator[SparkServer]:
     """Have all notebooks of the run use one server, which warms up while the first kernel starts."""
-    with connect_server(master, log) as address:
-        warming = start_warm_up(address)
+    with connect_server(master, log) as server:
+        warming = start_warm_up(server.address)
         try:
-            with set_variables({"SPARK_REMOTE": address}):
-                yield
+            with set_variables({"SPARK_REMOTE": server.address}):
+                yield server
         finally:
             warming.kill()
             warming.wait()
 
 
-def run_step(plan: Plan, step: Step, outcome: StageResult, result: RunResult, display: Display) -> None:
+def run_step(
+    plan: Plan, step: Step, outcome: StageResult, result: RunResult, display: Display, spark: SparkServer | None
+) -> None:
     """Execute one notebook and say how it went. Raises StageFailed or Interrupted."""
     progress = result.folder / f"{step.stage.name}.progress"
     display.begin_stage(outcome, progress)
@@ -61,7 +65,7 @@ def run_step(plan: Plan, step: Step, outcome: StageResult, result: RunResult, di
     outcome.state = "failed"
     try:
         with set_variables({FILE_VARIABLE: str(progress)}):
-            execute(step, result.folder, plan["CELL_TIMEOUT"], outcome)
+            execute(step, result.folder, plan["CELL_TIMEOUT"], outcome, spark)
         outcome.state = "done"
     except Exception as error:
         code, outcome.error = describe_failure(error, step)

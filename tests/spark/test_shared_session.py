@@ -8,12 +8,13 @@ import uuid
 
 import pytest
 
-from pipeline.spark.session import ROOT
+from pipeline.environment import ROOT
 
 # What a notebook does on a session where the one before it has left something.
 NOTEBOOK = """
 import os, sys
-from pipeline.spark.session import CODE, join_session, open_spark
+from pipeline.spark.session import join_session, open_spark
+from pipeline.spark.settings import CODE
 
 if sys.argv[1] == "none":  # the tests' server knows the code from its own path; another one would not
     join_session(os.environ["SPARK_REMOTE"]).conf.unset(CODE)
