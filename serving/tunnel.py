@@ -64,6 +64,9 @@ def open_tunnel(server: Server, mode: str = "auto") -> Tunnel | None:
 
     key = secrets.token_urlsafe(18)
     server.app.guard.key = key
+    # The agent is asked on loopback, which no proxy leads to, whatever one leads out of this machine.
+    for name in ("no_proxy", "NO_PROXY"):
+        os.environ[name] = ",".join(filter(None, ["127.0.0.1,localhost", os.environ.get(name)]))
     # The agent takes the token from its environment; as an argument it would stand in the list of processes.
     os.environ[TOKEN_VARIABLE] = token
     settings = conf.get_default()

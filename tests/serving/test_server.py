@@ -250,6 +250,7 @@ def test_a_run_that_serves_shares_its_link_and_keeps_the_token_to_itself(agent, 
     publish_model(run, "20260102T030405000000-0123abcd")
     command = [sys.executable, "run_all.py", "--only", "serve", "--serve", "--run-dir", str(run)]
     environment = {**os.environ, **agent, "NGROK_AUTHTOKEN": "secret-token-2", "PYTHONUNBUFFERED": "1"}
+    environment["http_proxy"] = "http://127.0.0.1:9"  # leads out of this machine, not to its own agent and server
     with subprocess.Popen(command, cwd=ROOT, env=environment, text=True, stdout=subprocess.PIPE, stderr=-2) as process:
         printed = ""
         while "/?key=" not in printed and (line := process.stdout.readline()):
