@@ -1,10 +1,12 @@
 """What a person sees of a run: a live line for each stage on a terminal, plain lines anywhere else."""
 
 import json
+import os
+import sys
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.live import Live
@@ -20,12 +22,35 @@ if TYPE_CHECKING:
 STYLES = {"done": "green", "cached": "cyan", "failed": "bold red", "skipped": "dim", "running": "yellow"}
 
 
+class Terminal(Console):
+    """A console whose reader may go away, as `head` does after a line: a run goes on and is finished without one."""
+
+    def print(self, *words: Any, **options: Any) -> None:
+        try:
+            super().print(*words, **options)
+        except OSError as error:  # written into a file on a full disk, for one
+            self.fall_silent()
+            if not self.stderr and sys.stderr:
+                sys.stderr.write(f"warning: what a run says cannot be written: {error}\n")
+
+    def on_broken_pipe(self) -> None:
+        self.fall_silent()
+
+    def fall_silent(self) -> None:
+        """Say no more, and throw away what is still to be written: Python would try again at its end."""
+        self.quiet = True
+        with suppress(OSError, ValueError):
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, self.file.fileno())
+            os.close(nowhere)
+
+
 class Display:
     """The terminal of a run. quiet: nothing but errors."""
 
     def __init__(self, quiet: bool = False) -> None:
-        self.console = Console(quiet=quiet, highlight=False)
-        self.errors = Console(stderr=True, highlight=False)
+        self.console = Terminal(quiet=quiet, highlight=False)
+        self.errors = Terminal(stderr=True, highlight=False)
         self.live: Live | None = None
 
     def say(self, text: str) -> None:
@@ -33,6 +58,9 @@ class Display:
 
     def warn(self, text: str) -> None:
         self.errors.print(Text(f"warning: {text}", "yellow"), soft_wrap=True)
+
+    def fail(self, text: str) -> None:
+        self.errors.print(f"error: {text}", style="red", markup=False, soft_wrap=True)
 
     def begin_stage(self, stage: "StageResult", progress: Path) -> None:
         """Show a stage at work; `progress` is the file in which its notebook tells how far it is."""
