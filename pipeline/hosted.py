@@ -77,8 +77,15 @@ def install_missing() -> None:
         command = [sys.executable, "-m", "pip", "install", "--quiet", "--constraint", str(pins), *missing]
         done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
-        raise ResourceError(f"pip could not install {', '.join(missing)}:\n{done.stderr.strip()[-2000:]}")
+        raise ResourceError(f"pip could not install {', '.join(missing)}: {find_error(done.stderr)}")
     print(f"installed: {', '.join(sorted(Requirement(line).name for line in missing))}")
+
+
+def find_error(said: str) -> str:
+    """The line with which a program says why it failed: the first that begins with "error", else the last."""
+    lines = [line.strip() for line in said.splitlines() if line.strip()]
+    errors = [line for line in lines if line.lower().startswith("error")]
+    return [*errors, *lines[-1:], "it does not say why"][0]
 
 
 def run_stages(last: str) -> None:
@@ -86,8 +93,7 @@ def run_stages(last: str) -> None:
     command = [sys.executable, "run_all.py", "--to", last, "--quiet"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     if done.returncode:
-        tail = (done.stdout + done.stderr).strip()[-2000:]
-        raise ResourceError(f"The demo's stages up to `{last}` did not run (run_all.py --to {last}):\n{tail}")
+        raise ResourceError(f"The demo's stages up to `{last}` did not run: {find_error(done.stderr)}")
     print(f"ok: the demo's stages up to {last} are there")
 
 

