@@ -73,3 +73,9 @@ def market_sample() -> Path:
     if not MARKET_SAMPLE:
         pytest.skip("set MARKET_SAMPLE to a folder in the layout of the Kaggle set to run this on more real files")
     return Path(MARKET_SAMPLE)
+
+
+@pytest.fixture
+def ready_spark(spark) -> dict[str, str]:
+    """The environment in which a run uses the test run's Spark, where a Spark of its own is not the point."""
+    return {"SPARK_REMOTE": os.environ["SPARK_REMOTE"]}

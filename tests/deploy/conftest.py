@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -25,24 +24,26 @@ def install(name: str) -> Path:
     content = listed.read_bytes() + (ROOT / "requirements.txt").read_bytes() + sys.version.encode()
     folder = CACHE / f"{name}-{hashlib.sha256(content).hexdigest()[:12]}"
     if not (folder / "complete").exists():
-        shutil.rmtree(folder, ignore_errors=True)
-        subprocess.run([sys.executable, "-m", "venv", folder], check=True)
-        subprocess.run([folder / "bin" / "pip", "install", "--quiet", "-r", listed], check=True)
+        uv = Path(sys.executable).with_name("uv")
+        subprocess.run([uv, "venv", "--quiet", "--clear", "--python", sys.executable, folder], check=True)
+        command = [uv, "pip", "install", "--quiet", "--python", folder, "-r", listed]
+        subprocess.run(command, check=True)
         (folder / "complete").touch()
     return folder / "bin"
 
 
-@pytest.fixture
-def run(tmp_path) -> Callable[..., subprocess.CompletedProcess]:
+@pytest.fixture(scope="module")
+def run(tmp_path_factory) -> Callable[..., subprocess.CompletedProcess]:
     """Run a program as a person with the project's folder on PYTHONPATH would, in a folder elsewhere, without the
     tests' own Spark.
     """
     clean = {name: value for name, value in os.environ.items() if not name.startswith("SPARK_")}
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
 
     def call(program: Path, *arguments, **variables) -> subprocess.CompletedProcess:
         path = f"{program.parent}{os.pathsep}{clean['PATH']}"
         environment = clean | {"PATH": path, "PYTHONPATH": str(ROOT)} | variables
         command = [str(one) for one in (program, *arguments)]
-        return subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+        return subprocess.run(command, cwd=elsewhere, env=environment, capture_output=True, text=True)
 
     return call

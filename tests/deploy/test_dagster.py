@@ -23,18 +23,21 @@ print(json.dumps({
 
 
 @pytest.fixture
-def dagster(make_environment, run, tmp_path):
-    """Call a program of Dagster's environment, for the demo in a run folder of the test's own."""
+def dagster(make_environment, run, tmp_path, ready_spark):
+    """Call a program of Dagster's environment, for the demo in a run folder of the test's own, on the Spark Connect
+    server of the tests; that of Airflow's test is each notebook's own.
+    """
     programs = make_environment("dagster")
     demo = yaml.safe_load((ROOT / "params" / "demo.yaml").read_text())
     parameters = tmp_path / "params.yaml"
-    parameters.write_text(yaml.safe_dump(demo | {"RUN_DIR": str(tmp_path / "run"), "TUNNEL": "none"}))
+    few = {"MODELS": "naive,linear,grid", "NEXT_DAY": False}  # what is tried are the assets, not the training
+    parameters.write_text(yaml.safe_dump(demo | few | {"RUN_DIR": str(tmp_path / "run"), "TUNNEL": "none"}))
     home = tmp_path / "dagster"
     home.mkdir()
 
     def call(program: str, *arguments) -> str:
         path = f"{ROOT}:{DEFINITIONS.parent}"
-        settings = {"DAGSTER_HOME": str(home), "MARKET_PARAMS": str(parameters), "PYTHONPATH": path}
+        settings = {"DAGSTER_HOME": str(home), "MARKET_PARAMS": str(parameters), "PYTHONPATH": path, **ready_spark}
         done = run(programs / program, *arguments, **settings)
         assert done.returncode == 0, (done.stdout + done.stderr)[-3000:]
         return done.stdout

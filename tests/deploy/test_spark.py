@@ -124,30 +124,37 @@ def test_all_notebooks_run_on_a_connect_server_that_others_started(here, tmp_pat
     assert there == here
 
 
+def start_stages(folder: Path, master: str, data: Path, **settings: str) -> subprocess.Popen:
+    """Make prices and features of the data in a folder."""
+    script = folder / "stages.py"
+    script.write_text(STAGES)
+    command = [sys.executable, script, master, data, folder]
+    environment = CLEAN | settings | {"PYTHONPATH": str(ROOT), "TQDM_DISABLE": "1"}
+    return subprocess.Popen([str(one) for one in command], env=environment, stderr=subprocess.PIPE, text=True)
+
+
+@pytest.fixture(scope="module")
+def undisturbed(market_sample, tmp_path_factory) -> dict[str, list[str]]:
+    """The checksums of what one machine makes of the market sample."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    with start_stages(folder, "local[2]", market_sample) as stages:
+        assert stages.wait() == 0, stages.stderr.read()[-3000:]
+    return read_checksums(folder)
+
+
 @pytest.mark.parametrize("dataset", ["prices", "features"])
-def test_a_worker_that_dies_costs_no_data(cluster, market_sample, tmp_path, dataset):
+def test_a_worker_that_dies_costs_no_data(cluster, market_sample, undisturbed, tmp_path, dataset):
     """Kill one of the two machines while it writes the dataset: the other does its tasks again."""
     address, _ = cluster
-    script = tmp_path / "stages.py"
-    script.write_text(STAGES)
-
-    def start(master: str, run: Path, **settings) -> subprocess.Popen:
-        run.mkdir()
-        command = [sys.executable, script, master, market_sample, run]
-        environment = CLEAN | settings | {"PYTHONPATH": str(ROOT), "TQDM_DISABLE": "1"}
-        return subprocess.Popen([str(one) for one in command], env=environment, stderr=subprocess.PIPE, text=True)
-
-    with start("local[2]", tmp_path / "here") as undisturbed:
-        assert undisturbed.wait() == 0, undisturbed.stderr.read()[-3000:]
-    with start(address, tmp_path / "there", SPARK_LOCAL_IP="127.0.0.1") as disturbed:
-        attempts = tmp_path / "there" / dataset
+    with start_stages(tmp_path, address, market_sample, SPARK_LOCAL_IP="127.0.0.1") as disturbed:
+        attempts = tmp_path / dataset
         wait_for(lambda: len(list(attempts.glob("*/.attempt-*"))) >= 4 or disturbed.poll() is not None)
         assert disturbed.poll() is None, disturbed.stderr.read()[-3000:]
         (worker,) = (one for one in psutil.process_iter(["cmdline"]) if is_worker(one, address, "work-1"))
         for process in (*worker.children(recursive=True), worker):
             process.kill()
         assert disturbed.wait() == 0, disturbed.stderr.read()[-3000:]
-    assert read_checksums(tmp_path / "there") == read_checksums(tmp_path / "here")
+    assert read_checksums(tmp_path) == undisturbed
 
 
 def is_worker(process: psutil.Process, address: str, folder: str) -> bool:

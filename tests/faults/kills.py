@@ -160,11 +160,11 @@ def make_corpus(folder: Path) -> Path:
     return folder
 
 
-def run(run_dir: Path, corpus: Path, *arguments: str) -> subprocess.Popen:
+def run(run_dir: Path, corpus: Path, *arguments: str, **environment: str) -> subprocess.Popen:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("SPARK_")}
     command = [sys.executable, "run_all.py", "--quiet", "--run-dir", str(run_dir), *FAST]
     command += ["-p", "SOURCE", "folder", "-p", "DATA_DIR", str(corpus), *arguments]
-    return subprocess.Popen(command, cwd=ROOT, env=kept, start_new_session=True)
+    return subprocess.Popen(command, cwd=ROOT, env=kept | environment, start_new_session=True)
 
 
 def hash_run(run_dir: Path) -> dict[str, str]:

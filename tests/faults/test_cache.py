@@ -19,7 +19,7 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
-def ran(tmp_path_factory) -> Path:
+def ran(tmp_path_factory, spark) -> Path:
     """A copy of the project in which the four stages have run."""
     project = tmp_path_factory.mktemp("ran") / "project"
     project.mkdir()
@@ -37,7 +37,8 @@ def project(ran, tmp_path) -> Path:
 
 
 def run_all(project: Path, *arguments: str) -> subprocess.CompletedProcess:
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("SPARK_", "PYTHONPATH"))}
+    """A run of the copy, on the test run's Spark."""
+    kept = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     command = [sys.executable, "run_all.py", "--run-dir", str(project / "run"), *FAST, *arguments]
     return subprocess.run(command, cwd=project, env=kept, capture_output=True, text=True)
 

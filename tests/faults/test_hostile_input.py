@@ -99,12 +99,12 @@ def test_markup_from_the_input_stays_text_in_report_and_pages(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_symbol_that_looks_like_a_formula_is_shown_as_it_is(tmp_path):
+def test_a_symbol_that_looks_like_a_formula_is_shown_as_it_is(tmp_path, ready_spark):
     corpus = shutil.copytree(SAMPLE, tmp_path / "in")
     (corpus / "etfs" / "^GSPC.csv").rename(corpus / "etfs" / f"{FORMULA}.csv")  # what the charts show: most volume
     listed = corpus / METADATA
     listed.write_text(listed.read_text().replace("^GSPC", FORMULA))
-    assert run(tmp_path / "run", corpus, "-p", "NEXT_DAY", "true").wait() == 0
+    assert run(tmp_path / "run", corpus, "-p", "NEXT_DAY", "true", **ready_spark).wait() == 0
     (served,) = tmp_path.glob("run/runs/*/04_serve.ipynb")
     assert any(f"symbol {FORMULA}" in " ".join(text.split()) for text in list_texts(served))
 

@@ -17,4 +17,4 @@ def test_publishers_killed_at_random(tmp_path):
 def test_runs_killed_at_random(tmp_path):
     seed = random.randrange(10**6)
     print(f"seed {seed}")
-    kill_runs(2, seed, tmp_path)
+    kill_runs(1, seed, tmp_path)

@@ -87,10 +87,10 @@ def test_drift_is_told_and_where(spark, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_run_on_other_data_says_so(tmp_path):
+def test_a_run_on_other_data_says_so(tmp_path, ready_spark):
     def deliver_and_run(edit, *arguments: str) -> tuple[str, str]:
         data = ("-p", "SOURCE", "folder", "-p", "DATA_DIR", change(tmp_path / "in", edit))
-        done = run_all("--run-dir", tmp_path / "run", *FAST, *data, *arguments)
+        done = run_all("--run-dir", tmp_path / "run", *FAST, *data, *arguments, **ready_spark)
         assert done.returncode == 0, done.stderr
         report = max(tmp_path.glob("run/runs/*/report.html")).read_text()
         return next((line for line in done.stdout.splitlines() if line.startswith(("drift", "no drift"))), ""), report

@@ -42,12 +42,6 @@ def list_states(run_dir: Path) -> dict[str, str]:
     return {stage["name"]: stage["state"] for stage in read_last_run(run_dir)["stages"]}
 
 
-@pytest.fixture
-def ready_spark(spark) -> dict[str, str]:
-    """The environment in which a run uses the test run's Spark, where a Spark of its own is not the point."""
-    return {"SPARK_REMOTE": os.environ["SPARK_REMOTE"]}
-
-
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory) -> Path:
     """A run folder after the demo."""
@@ -158,24 +152,35 @@ def test_a_run_folder_that_cannot_be_made_is_one_line(tmp_path):
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.slow
-def test_features_are_the_same_bytes_anywhere(tmp_path):
-    """Another number of cores, time zone, language, or order in which sets and dicts are walked."""
-    places = {
-        "here": ("local[*]", {}),
-        "one core in Kathmandu": ("local[1]", {"TZ": "Asia/Kathmandu", "LC_ALL": "C", "PYTHONHASHSEED": "1"}),
-        "two cores in Turkey": ("local[2]", {"TZ": "America/St_Johns", "JAVA_TOOL_OPTIONS": "-Duser.language=tr"}),
-    }
+def run_to_features(run_dir: Path, master: str, **environment: str) -> str:
+    """Make the features of the market sample, or of the demo where it is not at hand. Returns their checksum."""
     data = os.environ.get("MARKET_SAMPLE", SAMPLE)
-    found = set()
-    for place, (master, environment) in places.items():
-        arguments = ("--to", "features", "-p", "SPARK_MASTER", master, "-p", "SOURCE", "folder", "-p", "DATA_DIR", data)
-        done = run_all("--run-dir", tmp_path / place, *arguments, **environment)
-        assert done.returncode == 0, f"{place}: {done.stderr}"
-        files = RunFolder(tmp_path / place).current("features").files
-        found.add(hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest())
-        shutil.rmtree(tmp_path / place)
-    assert len(found) == 1
+    arguments = ("--to", "features", "-p", "SPARK_MASTER", master, "-p", "SOURCE", "folder", "-p", "DATA_DIR", data)
+    done = run_all("--run-dir", run_dir, *arguments, **environment)
+    assert done.returncode == 0, f"{run_dir}: {done.stderr}"
+    files = RunFolder(run_dir).current("features").files
+    return hashlib.sha256(b"".join(file.read_bytes() for file in files)).hexdigest()
+
+
+@pytest.fixture(scope="module")
+def featured(tmp_path_factory) -> tuple[RunFolder, str]:
+    """A run folder after features, and their checksum."""
+    run_dir = tmp_path_factory.mktemp("here")
+    return RunFolder(run_dir), run_to_features(run_dir, "local[*]")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("master", "environment"),
+    [
+        ("local[1]", {"TZ": "Asia/Kathmandu", "LC_ALL": "C", "PYTHONHASHSEED": "1"}),
+        ("local[2]", {"TZ": "America/St_Johns", "JAVA_TOOL_OPTIONS": "-Duser.language=tr"}),
+    ],
+    ids=["one core in Kathmandu", "two cores in Turkey"],
+)
+def test_features_are_the_same_bytes_anywhere(tmp_path, featured, master, environment):
+    """Another number of cores, time zone, language, or order in which sets and dicts are walked."""
+    assert run_to_features(tmp_path, master, **environment) == featured[1]
 
 
 def test_a_bad_delivery_leaves_the_old_version(tmp_path, ready_spark):
@@ -228,10 +233,8 @@ def wait_for_kernel(pid: int) -> list[psutil.Process]:
 
 
 @pytest.mark.slow
-def test_the_market_sample_is_accounted_for_to_the_row(tmp_path, market_sample):
-    done = run_all("--run-dir", tmp_path, "--to", "features", "-p", "SOURCE", "folder", "-p", "DATA_DIR", market_sample)
-    assert done.returncode == 0, done.stderr
-    run = RunFolder(tmp_path)
+def test_the_market_sample_is_accounted_for_to_the_row(market_sample, featured):
+    run, _ = featured
     assert run.current("prices").rows + run.current("quarantine").rows == 2_339_171 - 652
 
 
