@@ -6,6 +6,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from pipeline.reports import times
 from pipeline.reports.data_tables import drift_table, flags_table, ledger_table
 from pipeline.reports.lineage import draw_lineage
 from pipeline.reports.markup import list_values, section
@@ -14,7 +15,6 @@ from pipeline.reports.pages import render_notebooks
 from pipeline.reports.scores import TASKS
 from pipeline.reports.scrubbing import scrub
 from pipeline.reports.stages_table import gallery, stages_table
-from pipeline.reports.times import tell_seconds, tell_time
 from pipeline.reports.verdicts import Verdict
 
 STYLE = Path(__file__).with_name("report.css")
@@ -66,7 +66,7 @@ def assemble(name: str, header: str, sections: list[str]) -> str:
 def name_run(run: dict[str, Any]) -> str:
     """What to call a run: its folder and when it began."""
     home = Path(run["parameters"].get("RUN_DIR", "")).name
-    return f"{home}: run of {tell_time(run['started'])}" if home else f"Run of {tell_time(run['started'])}"
+    return f"{home}: run of {times.tell_time(run['started'])}" if home else f"Run of {times.tell_time(run['started'])}"
 
 
 def title(run: dict[str, Any], verdicts: list[Verdict]) -> str:
@@ -81,7 +81,7 @@ def title(run: dict[str, Any], verdicts: list[Verdict]) -> str:
     error = tell_error(run["error"]) if run["error"] else ""
     if not good and run.get("datasets"):
         error += "<p>The run folder keeps what earlier runs published; that is what the rest of this page shows.</p>"
-    begun = f'<p class="soft">It took {tell_seconds(run["seconds"])}.</p>'
+    begun = f'<p class="soft">It took {times.tell_seconds(run["seconds"])}.</p>'
     return f'<header><h1>{escape(name_run(run))}</h1><p class="verdict {kind}">{verdict}</p>{error}{begun}</header>'
 
 

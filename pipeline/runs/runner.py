@@ -9,10 +9,10 @@ from pipeline.datasets.run_folder import RunFolder
 from pipeline.datasets.store import next_time
 from pipeline.environment import set_variables, supply_home
 from pipeline.reports import drift
-from pipeline.runs import execution, failures, processes
+from pipeline.runs import execution, failures, processes, results
 from pipeline.runs.display import Display
 from pipeline.runs.plan import Plan
-from pipeline.runs.results import RunResult, StageResult, clear_records, prune_runs
+from pipeline.runs.results import RunResult, StageResult
 from pipeline.runs.steps import run_steps
 
 
@@ -60,7 +60,7 @@ def begin_run(plan: Plan) -> RunResult:
 def prepare_folder(run: RunFolder, display: Display) -> None:
     """Put a run folder in order: end what outlived a killed run, clear what it left, go back to whole versions."""
     processes.end_orphans(run.path)
-    for sentence in (*run.restore_pointers(), *clear_records(run)):
+    for sentence in (*run.restore_pointers(), *results.clear_records(run)):
         display.warn(sentence)
     run.clear_leftovers()
 
@@ -71,7 +71,7 @@ def finish_run(plan: Plan, result: RunResult, display: Display) -> None:
         result.write_all(plan.run)
         plan.run.prune_versions(plan["KEEP"])
         drift.prune_profiles(plan.run)
-        prune_runs(plan.run, plan["KEEP"])
+        results.prune_runs(plan.run, plan["KEEP"])
     except Exception as error:  # a full disk, a damaged dataset: how the run ended still counts
         display.warn(f"the run's records could not be written: {type(error).__name__}: {error}")
         log(error, result)

@@ -8,10 +8,9 @@ from pathlib import Path
 
 from pipeline.environment import set_variables
 from pipeline.errors import PipelineError
-from pipeline.runs import fingerprint
+from pipeline.runs import failures, fingerprint
 from pipeline.runs.display import Display
 from pipeline.runs.execution import execute
-from pipeline.runs.failures import StageFailed, describe_failure
 from pipeline.runs.plan import Plan, Step
 from pipeline.runs.results import RunResult, StageResult
 from pipeline.spark.progress import FILE_VARIABLE
@@ -68,8 +67,8 @@ def run_step(
             execute(step, result.folder, plan["CELL_TIMEOUT"], outcome, spark)
         outcome.state = "done"
     except Exception as error:
-        code, outcome.error = describe_failure(error, step)
-        raise StageFailed(code, outcome.error) from error
+        code, outcome.error = failures.describe_failure(error, step)
+        raise failures.StageFailed(code, outcome.error) from error
     finally:
         progress.unlink(missing_ok=True)
         outcome.seconds = round(time.monotonic() - clock, 2)

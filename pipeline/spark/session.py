@@ -20,14 +20,8 @@ from urllib.parse import urlsplit
 
 from pyspark.sql import SparkSession
 
+from pipeline import environment
 from pipeline.datasets.files import hash_code
-from pipeline.environment import (
-    ROOT,
-    make_client_environment,
-    make_python_environment,
-    make_spark_environment,
-    take_on,
-)
 from pipeline.errors import ParameterError, ResourceError
 from pipeline.spark.causes import find_cause
 from pipeline.spark.java import find_java
@@ -56,7 +50,7 @@ def open_spark(master: str) -> SparkSession:
 
 def start_spark(master: str) -> SparkSession:
     """A Spark in a JVM of this process's own."""
-    take_on(make_spark_environment(find_java(), find_spark(), is_local(master)))
+    environment.take_on(environment.make_spark_environment(find_java(), find_spark(), is_local(master)))
     builder = SparkSession.builder
     for key, value in make_settings(master).items():
         builder = builder.config(key, value)
@@ -72,7 +66,7 @@ def start_spark(master: str) -> SparkSession:
 
 def join_session(remote: str) -> SparkSession:
     """A session on a server. If the address names one that others share, stopping it here leaves it to them."""
-    take_on(make_client_environment())
+    environment.take_on(environment.make_client_environment())
     if is_refused(remote):
         raise ResourceError(f"No Spark answers at {name_server(remote)}: start it, or unset SPARK_REMOTE.")
     from pyspark.sql.connect.session import SparkSession as ConnectSession
@@ -128,7 +122,7 @@ def pack_code() -> Path:
     """A zip of the package `pipeline` for the tasks of a Spark on other machines; it lasts as long as this process."""
     folder = Path(tempfile.mkdtemp(prefix="market-code-"))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return Path(shutil.make_archive(str(folder / "pipeline"), "zip", ROOT, "pipeline"))
+    return Path(shutil.make_archive(str(folder / "pipeline"), "zip", environment.ROOT, "pipeline"))
 
 
 @contextmanager
@@ -155,8 +149,8 @@ def start_warm_up(address: str) -> subprocess.Popen[bytes]:
     silent = subprocess.DEVNULL  # whatever is wrong with the server, the first notebook says it better
     return subprocess.Popen(
         [sys.executable, "-c", code],
-        cwd=ROOT,
-        env=make_python_environment(),
+        cwd=environment.ROOT,
+        env=environment.make_python_environment(),
         stdin=silent,
         stdout=silent,
         stderr=silent,

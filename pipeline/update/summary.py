@@ -6,7 +6,7 @@ from rich.console import Console
 from rich.table import Table
 
 from pipeline.update.ledger import LEDGER, STATES
-from pipeline.update.market import UpdateResult
+from pipeline.update.result import UpdateResult
 
 MOST_LINES = 20
 QUIET = ("appended", "current", "delisted")  # states that a long list need not show one by one

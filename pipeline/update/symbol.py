@@ -6,17 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.ingest.delivery import FOLDERS
+from pipeline.update import judgement
 from pipeline.update.bars import Answer, BarFile, UnusableFileError, format_bars
 from pipeline.update.folder import MarketFolder
-from pipeline.update.judgement import (
-    HeldError,
-    check_identity,
-    check_splits_applied,
-    check_whole,
-    find_changes,
-    find_overlap,
-    is_same_basis,
-)
+from pipeline.update.judgement import HeldError
 from pipeline.update.ledger import Entry
 
 if TYPE_CHECKING:
@@ -74,9 +67,9 @@ def update_symbol(task: Task, folder: MarketFolder, yahoo: "Yahoo", final: date,
         if last >= final and not full:
             return Outcome("current", last, len(file.bars))
         if not full and final - last < LONG:
-            answer = yahoo.ask(task.spelling, find_overlap(file), final)
-            common = check_identity(file, answer, task.spelling)
-            if is_same_basis(file, answer, common):
+            answer = yahoo.ask(task.spelling, judgement.find_overlap(file), final)
+            common = judgement.check_identity(file, answer, task.spelling)
+            if judgement.is_same_basis(file, answer, common):
                 return write_changes(task, folder, file, answer, final)
         whole = True
         return write_whole(task, folder, file, yahoo.ask(task.spelling, OLDEST, final), final)
@@ -107,8 +100,8 @@ def write_new(task: Task, folder: MarketFolder, answer: Answer) -> Outcome:
 
 def write_changes(task: Task, folder: MarketFolder, file: BarFile, answer: Answer, final: date) -> Outcome:
     """New rows, and those that Yahoo has changed, into a file whose basis is still Yahoo's."""
-    check_splits_applied(answer, max(file.bars))
-    added, revised = find_changes(file, answer)
+    judgement.check_splits_applied(answer, max(file.bars))
+    added, revised = judgement.find_changes(file, answer)
     if added or revised:
         file.put(added | revised)
         folder.replace(task.files[0], file.format())
@@ -117,9 +110,9 @@ def write_changes(task: Task, folder: MarketFolder, file: BarFile, answer: Answe
 
 def write_whole(task: Task, folder: MarketFolder, file: BarFile, whole: Answer, final: date) -> Outcome:
     """All of Yahoo's rows in place of ours."""
-    note = check_whole(file, whole, task.spelling)
+    note = judgement.check_whole(file, whole, task.spelling)
     common = file.bars.keys() & whole.bars.keys()
-    restated = not is_same_basis(file, whole, common)
+    restated = not judgement.is_same_basis(file, whole, common)
     added = len(whole.bars.keys() - file.bars.keys())
     data = format_bars(whole.bars)
     if data != file.format():

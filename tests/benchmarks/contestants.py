@@ -206,7 +206,8 @@ def run_project(corpus: Path, work: Path) -> dict:
     from pipeline.datasets.contract import FEATURES
     from pipeline.datasets.run_folder import RunFolder
     from pipeline.features.write import write_features
-    from pipeline.ingest.prices import publish_ingested, write_prices
+    from pipeline.ingest.prices import write_prices
+    from pipeline.ingest.publish import publish_ingested
     from pipeline.ingest.source import open_source
     from pipeline.spark.server import connect_server
     from pipeline.spark.session import open_spark, warm_up

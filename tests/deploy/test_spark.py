@@ -23,7 +23,9 @@ CLEAN = {name: value for name, value in os.environ.items() if not name.startswit
 STAGES = """
 import sys
 from pathlib import Path
-from pipeline.ingest import prices as ingest
+from pipeline.ingest.parts import plan_parts
+from pipeline.ingest.prices import write_prices
+from pipeline.ingest.publish import publish_ingested
 from pipeline.datasets.contract import FEATURES
 from pipeline.features.write import write_features
 from pipeline.ingest.source import open_source
@@ -32,11 +34,11 @@ from pipeline.datasets.run_folder import RunFolder
 
 if __name__ == "__main__":
     master, data, run = sys.argv[1:]
-    ingest.plan_parts.__defaults__ = (3 * 2**20,)
+    plan_parts.__defaults__ = (3 * 2**20,)
     spark = open_spark(master)
     drafts = [RunFolder(run).open_draft(name) for name in ("prices", "symbols", "quarantine")]
-    ingested = ingest.write_prices(spark, open_source("folder", data), drafts[0], drafts[2])
-    prices = ingest.publish_ingested(ingested, *drafts, {})["prices"]
+    ingested = write_prices(spark, open_source("folder", data), drafts[0], drafts[2])
+    prices = publish_ingested(ingested, *drafts, {})["prices"]
     draft = RunFolder(run).open_draft("features")
     parts = write_features(spark, prices, draft, 30, "rows")
     draft.publish(parts, schema=FEATURES, parameters={}, inputs={"prices": prices.id})

@@ -8,6 +8,7 @@ from datetime import date
 from pathlib import Path
 
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -15,10 +16,15 @@ from pipeline.datasets.contract import PRICES, flagged
 from pipeline.datasets.run_folder import RunFolder
 from pipeline.errors import InputError, QualityError
 from pipeline.features.write import write_features
+from pipeline.ingest import parts as ingest_parts
 from pipeline.ingest import prices as ingest
 from pipeline.ingest.delivery import METADATA
-from pipeline.ingest.prices import plan_parts, publish_ingested, write_prices
+from pipeline.ingest.ledger import Ingested, settle
+from pipeline.ingest.parts import plan_parts
+from pipeline.ingest.prices import write_prices
+from pipeline.ingest.publish import publish_ingested
 from pipeline.ingest.source import SAMPLE, open_source
+from pipeline.spark.progress import Tally
 from tests.ingest.test_market_csv import FAULTS, HEADER, make_lines
 
 ROW = b"2020-01-02,10.0,10.5,9.9,10.1,10.1,1000\n"
@@ -35,7 +41,7 @@ def make_delivery(folder: Path, files: dict[str, bytes], names: dict[str, str] |
     return folder
 
 
-def deliver(spark, run_dir: Path, source) -> ingest.Ingested:
+def deliver(spark, run_dir: Path, source) -> Ingested:
     prices, symbols, quarantine = (RunFolder(run_dir).open_draft(name) for name in ("prices", "symbols", "quarantine"))
     ingested = write_prices(spark, source, prices, quarantine)
     publish_ingested(ingested, prices, symbols, quarantine, {})
@@ -194,21 +200,23 @@ def test_parts_are_whole_files_in_order_and_balanced():
 def test_row_lost_on_the_way_stops_everything(spark, tmp_path):
     source = open_source("sample")
     prices, quarantine = RunFolder(tmp_path).open_draft("prices"), RunFolder(tmp_path).open_draft("quarantine")
-    real = ingest.count_rows
+    real = ingest_parts.count_rows
 
     def lose_one(market):
         return real(market) | {"rows": market.table.num_rows - 1}
 
-    ingest.count_rows, kept = lose_one, real
+    ingest_parts.count_rows = lose_one
     try:
         parts = plan_parts(source.files)
         names = {file.symbol: None for file in source.files}
-        tally = ingest.Tally(tmp_path, 0)
-        counts = [ingest.run_part(part, source.root, "", names, prices.path, quarantine.path, tally) for part in parts]
+        tally = Tally(tmp_path, 0)
+        counts = [
+            ingest_parts.run_part(part, source.root, "", names, prices.path, quarantine.path, tally) for part in parts
+        ]
     finally:
-        ingest.count_rows = kept
+        ingest_parts.count_rows = real
     with pytest.raises(QualityError, match=r"Nothing is published"):
-        ingest.settle(source, ingest.pa.Table.from_batches(counts), prices.path, quarantine.path)
+        settle(source, pa.Table.from_batches(counts), prices.path, quarantine.path)
 
 
 def inject(monkeypatch, marker: Path, kill: bool) -> None:

@@ -5,7 +5,8 @@ from pathlib import Path
 
 from pipeline.update.bars import format_bars
 from pipeline.update.listing import COLUMNS
-from pipeline.update.market import UpdateResult, update_folder
+from pipeline.update.market import update_folder
+from pipeline.update.result import UpdateResult
 from tests.update.stand_in import Security, StandIn, evening
 
 QUICK = 5000.0  # requests a second: a server on loopback bears it
