@@ -1,16 +1,7 @@
 """Every fault that must not break it: what is expected, and the tests that inject it, each beside what it tests."""
 
-from dataclasses import dataclass
-
-
-@dataclass(frozen=True)
-class Fault:
-    """A fault, what is expected of the project, and the pytest nodes that show it."""
-
-    fault: str
-    expected: str
-    tests: tuple[str, ...]
-
+from tests.faults import found
+from tests.faults.fault import Fault
 
 CSV, INGEST, STORE = "tests/ingest/test_market_csv.py", "tests/ingest/test_prices.py", "tests/datasets/test_store.py"
 SOURCE = "tests/ingest/test_source.py"
@@ -142,3 +133,6 @@ FAULTS = {
         ),
     ),
 }
+
+FOUND = [*found.RUNS, *found.FOLDERS, *found.LEARNING, *found.UPDATES]
+FAULTS |= dict(enumerate(FOUND, len(FAULTS) + 1))
