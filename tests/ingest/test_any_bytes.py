@@ -47,6 +47,9 @@ PIECES = [
     *(b"9007199254740993", b"2020-02-30", b"0000-01-01", b"1677-12-31", b"2262-01-01", b"2020-01-02T00:00", b",,,,,,"),
     *(b"7" * 400, b"x" * 140_000, b" " * 2_000, b"," * 500, b'"' * 501),
 ]
+# What pyarrow takes for something else than the careful way does, or did once.
+TRAPS = [b"\0", b"\xff", BOM, b'"a"b', b'"a" ', b' "a"', b'a"b', b'"', b'""""', b"\r", b" ", b"\t", b"x" * 140_000]
+PIECE = st.sampled_from(TRAPS) | st.sampled_from(PIECES)
 LINES = st.integers(0, 60)
 
 
@@ -56,12 +59,28 @@ def spoil(data: bytes, draw: st.DrawFn) -> bytes:
     row, other = draw(LINES) % len(lines), draw(LINES) % len(lines)
     at = draw(st.integers(0, len(data)))
     kind = draw(
-        st.sampled_from(["put", "exchange", "cut", "double", "move", "drop", "quote", "end", "column", "bit", "code"])
+        st.sampled_from(
+            [
+                "put",
+                "exchange",
+                "cut",
+                "double",
+                "move",
+                "drop",
+                "quote",
+                "end",
+                "column",
+                "column",
+                "lead",
+                "bit",
+                "code",
+            ]
+        )
     )
     if kind == "put":
-        return data[:at] + draw(st.sampled_from(PIECES)) + data[at:]
+        return data[:at] + draw(PIECE) + data[at:]
     if kind == "exchange":
-        return data[:at] + draw(st.sampled_from(PIECES)) + data[at + 1 :]
+        return data[:at] + draw(PIECE) + data[at + 1 :]
     if kind == "cut":
         return data[:at]
     if kind == "bit":
@@ -72,9 +91,14 @@ def spoil(data: bytes, draw: st.DrawFn) -> bytes:
         )
     if kind == "end":
         return data.replace(b"\n", draw(st.sampled_from([b"\r\n", b"\r", b"\r\r\n", b"\n\n", b" \n", b",\n"])))
-    if kind == "column":
-        return b"\n".join([lines[0] + b",Note", *(line + b"," + draw(st.sampled_from(PIECES)) for line in lines[1:])])
-    if kind == "double":
+    if kind == "column":  # one that nobody asked for: only what stands there in one line is odd
+        notes = [b",Note", *(b",fine" if line else b"" for line in lines[1:])]
+        notes[row] = b"," + draw(PIECE) if lines[row] else b""
+        return b"\n".join(map(bytes.__add__, lines, notes))
+    if kind == "lead":
+        first = min(row, draw(st.integers(0, 2)))
+        lines[first] = draw(PIECE) + lines[first]
+    elif kind == "double":
         lines[other:other] = [lines[row]] * draw(st.integers(1, 3))
     elif kind == "move":
         lines[row], lines[other] = lines[other], lines[row]

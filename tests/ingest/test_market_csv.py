@@ -8,7 +8,7 @@ from datetime import date, timedelta
 import pytest
 
 from pipeline.datasets.contract import REASONS
-from pipeline.ingest.market_csv import ROWS, parse_market_csv
+from pipeline.ingest.market_csv import ROWS, parse_market_csv, parse_market_csvs
 from pipeline.ingest.refused import REFUSED
 from pipeline.ingest.source import SAMPLE
 
@@ -140,6 +140,13 @@ def test_stray_bytes_in_a_column_nobody_asked_for():
     market = parse_market_csv(HEADER + b",Note\n" + GOOD + b",\xff\n2020-01-03,1,2,3,4,5,6,fine\n")
     assert market.refused["reason"].to_pylist() == ["encoding"]
     assert_balanced(market)
+
+
+def test_a_byte_order_mark_below_the_header_is_no_part_of_a_day():
+    data = HEADER + b"\n\xef\xbb\xbf" + GOOD + b"\n2020-01-03,1,2,3,4,5,6\n"
+    for market in (parse_market_csv(data), *parse_market_csvs([data, data])):
+        assert [(line, reason) for line, _, reason, _ in list_refused(market)] == [(2, "date")]
+        assert_balanced(market)
 
 
 def test_last_line_cut_short_loses_only_itself():
