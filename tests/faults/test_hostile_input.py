@@ -148,14 +148,27 @@ def list_patterns() -> Iterator[Pattern]:
             for place in (path, None):
                 uses.setdefault((place, ast.unparse(node.value).split(".")[-1]), set()).add(node.attr)
     for path, node in nodes:
+        module = ".".join(path.relative_to(ROOT).with_suffix("").parts)
         if isinstance(node, ast.Assign) and ast.unparse(node.value).startswith("re.compile("):
-            module = ".".join(path.relative_to(ROOT).with_suffix("").parts)
             name = ast.unparse(node.targets[0])
             pattern = getattr(import_module(module), name)
             methods = uses.get((path, name)) or uses.get((None, name), {"fullmatch"})
             yield Pattern(pattern.pattern, pattern.flags, tuple(sorted(methods)))
         elif isinstance(node, ast.Call) and ast.unparse(node.func) in {f"re.{method}" for method in METHODS}:
-            yield Pattern(ast.literal_eval(node.args[0]), 0, (node.func.attr,))
+            for text in find_texts(node.args[0], module):
+                yield Pattern(text, 0, (node.func.attr,))
+
+
+def find_texts(argument: ast.expr, module: str) -> list[str]:
+    """The patterns that a call of `re` may be given: one that is written there, a constant, or a field of a table."""
+    if isinstance(argument, ast.Constant):
+        return [argument.value]
+    constants = vars(import_module(module))
+    if isinstance(argument, ast.Name):
+        return [constants[argument.id]]
+    assert isinstance(argument, ast.Attribute), f"{module}: {ast.unparse(argument)} is a pattern that no test can find"
+    rows = [row for table in constants.values() if isinstance(table, tuple) for row in table]
+    return [getattr(row, argument.attr) for row in rows if hasattr(row, argument.attr)]
 
 
 # What stands between the literal pieces of a pattern.
