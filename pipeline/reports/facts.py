@@ -35,6 +35,7 @@ def gather_facts(run: RunFolder) -> dict[str, Any]:
     if versions.keys() >= set(LEDGER):
         with note_damage(damage, "The ledger"):
             facts["ledger"] = read_ledger(versions)
+            facts["warnings"] = versions["symbols"].manifest.get("warnings", [])
         with note_damage(damage, "The manifest of the current prices"):
             facts["flags"] = dict(versions["prices"].manifest.get("flags", {}))
     if "model" in versions:

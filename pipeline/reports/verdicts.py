@@ -34,6 +34,8 @@ def judge_rows(run: dict[str, Any]) -> Iterator[Verdict]:
     if limit is not None and ledger["read"]:
         share = ledger["refused"] / ledger["read"]
         yield say(share <= limit, f"{share:.2%} of the rows were refused; {limit:.2%} are allowed.")
+    for warning in run.get("warnings", []):
+        yield say(False, f"The delivery: {warning}")
 
 
 def judge_lineage(run: dict[str, Any]) -> Iterator[Verdict]:

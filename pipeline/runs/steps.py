@@ -24,10 +24,13 @@ def run_steps(plan: Plan, result: RunResult, display: Display, fresh: bool) -> N
     with ExitStack() as servers:
         for step, outcome in zip(plan.steps, result.stages, strict=True):
             try:
-                inputs, stamp = fingerprint.find_inputs(plan.run, step, fingerprint.open_step_source(step))
+                source = fingerprint.open_step_source(step)
+                inputs, stamp = fingerprint.find_inputs(plan.run, step, source)
             except PipelineError as error:
                 outcome.state, outcome.error = "failed", str(error)
                 raise
+            for warning in source.warnings if source else ():
+                display.warn(warning)
             outcome.why = fingerprint.explain(plan.run, step, inputs) or ("--fresh" if fresh else None)
             if outcome.why is None:
                 outcome.state, outcome.run = "cached", fingerprint.find_run(plan.run, step)

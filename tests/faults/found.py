@@ -9,9 +9,86 @@ LEFT, RUN = "tests/datasets/test_leftovers.py", "tests/runs/test_run_all.py"
 PERIODS, TRAINING = "tests/forecasting/test_periods.py", "tests/forecasting/test_training.py"
 NEXT_DAY, SAME_DAY = "tests/forecasting/test_next_day.py", "tests/forecasting/test_same_day.py"
 ADDRESS, DUCKDB = "tests/sql/test_address.py", "tests/sql/test_duckdb.py"
-ASK, OUTCOME = "tests/update/test_asking.py", "tests/update/test_outcomes.py"
-EVENING, UPDATE = "tests/update/test_evenings.py", "tests/update/test_command.py"
 HOME = "tests/test_home.py"
+
+ANY, CSV, SOURCE = (f"tests/ingest/test_{name}.py" for name in ("any_bytes", "market_csv", "source"))
+INGEST, N1 = "tests/ingest/test_prices.py", "tests/ingest/test_ingest_notebook.py"
+N2, HOSTILE = "tests/features/test_features_notebook.py", "tests/faults/test_hostile_input.py"
+
+INPUT = [
+    Fault(
+        "first, last, largest or only file bad",
+        "as if it stood in the middle; 4 if it is the only one",
+        (f"{N1}::test_the_first_the_last_and_the_largest_file_may_be_bad", f"{N1}::test_the_only_file_may_be_bad"),
+    ),
+    Fault(
+        "short, traded by nobody, numbers at the edge",
+        "pictures and checks cope",
+        (f"{N1}::test_the_only_symbol_may_be_odd", f"{N2}::test_odd_data_have_features"),
+    ),
+    Fault(
+        "any bytes in a CSV",
+        "ledger balances, all ways agree",
+        (
+            f"{ANY}::test_all_ways_to_read_any_bytes_say_the_same",
+            f"{CSV}::test_what_becomes_of_a_line_does_not_depend_on_its_neighbours",
+        ),
+    ),
+    Fault(
+        "giant lines, millions of blank ones",
+        "cut; one row that counts them; linear",
+        (
+            f"{CSV}::test_a_long_text_is_cut_and_its_length_told",
+            f"{CSV}::test_four_million_blank_lines_are_one_row_of_quarantine",
+            f"{CSV}::test_long_lines_take_linear_time",
+        ),
+    ),
+    Fault(
+        "line ends of old Macs, \\r\\r\\n",
+        "read, counted",
+        (f"{CSV}::test_lines_are_counted_whatever_ends_them", f"{CSV}::test_header_is_read_by_name"),
+    ),
+    Fault(
+        "any text to any regular expression",
+        "linear time",
+        (f"{HOSTILE}::test_every_regular_expression_takes_linear_time",),
+    ),
+    Fault(
+        "delivery mostly refused",
+        "reasons, three examples",
+        (
+            f"{N1}::test_a_bad_delivery_is_told_with_reasons_and_examples",
+            f"{INGEST}::test_what_was_refused_is_summed_up",
+        ),
+    ),
+    Fault(
+        "input replaced meanwhile",
+        "fingerprint of what was read; 3",
+        (
+            f"{INGEST}::test_what_is_recorded_is_what_was_read",
+            f"{INGEST}::test_a_zip_replaced_by_one_with_less_in_it_ends_in_one_line",
+            f"{SOURCE}::test_metadata_replaced_meanwhile_does_not_change_what_was_read",
+        ),
+    ),
+    Fault(
+        "hidden, packed, nested files; backslashes in a zip",
+        "named; read",
+        (
+            f"{SOURCE}::test_what_is_not_read_is_named",
+            f"{SOURCE}::test_a_zip_with_backslashes_is_read",
+            f"{SOURCE}::test_a_delivery_of_packed_files_alone_is_told_what_to_do",
+            f"{SOURCE}::test_two_entries_of_one_name_in_a_zip_are_refused",
+        ),
+    ),
+    Fault(
+        "aapl.csv, AAPL (1).csv, a symbol twice in the metadata",
+        "published, warned of",
+        (
+            f"{SOURCE}::test_symbols_that_look_like_mistakes_are_named_and_kept",
+            f"{INGEST}::test_warnings_are_published_with_the_symbols",
+        ),
+    ),
+]
 
 RUNS = [
     Fault(
@@ -235,73 +312,4 @@ LEARNING = [
             f"{DUCKDB}::test_a_database_of_another_kind_that_is_asked_for_is_refused",
         ),
     ),
-]
-
-UPDATES = [
-    Fault(
-        "update killed at any moment",
-        "every file whole; the next goes on, nobody is asked twice",
-        (
-            f"{EVENING}::test_evenings_end_equal_to_the_truth",
-            f"{ASK}::test_a_line_of_the_journal_that_a_kill_cut_short_costs_no_other",
-        ),
-    ),
-    Fault(
-        "update interrupted",
-        "130, 143, at once",
-        (f"{UPDATE}::test_an_interrupted_update_ends_at_once_and_the_next_goes_on",),
-    ),
-    Fault(
-        "Yahoo refuses",
-        "slower, then stopped; 3 or 4",
-        (
-            f"{UPDATE}::test_a_server_that_always_refuses_is_not_stormed",
-            f"{ASK}::test_refusals_stop_the_asking_and_the_next_call_goes_on",
-        ),
-    ),
-    Fault(
-        "no network",
-        "3 after a few requests",
-        (
-            f"{ASK}::test_nothing_reachable_ends_the_asking_soon",
-            f"{ASK}::test_without_a_directory_a_folder_with_names_goes_on",
-        ),
-    ),
-    Fault(
-        "HTML, cut JSON, resets, 503 from Yahoo",
-        "asked once more, then named",
-        (f"{ASK}::test_a_bad_answer_is_asked_for_once_more_and_then_told",),
-    ),
-    Fault(
-        "open market, blank last row",
-        "no unfinished bar",
-        (
-            f"{OUTCOME}::test_no_bar_is_written_until_four_hours_after_its_close",
-            f"{OUTCOME}::test_a_blank_last_row_is_waited_for",
-        ),
-    ),
-    Fault(
-        "reused or renamed ticker, unlisted split, lost days",
-        "held and named",
-        (
-            f"{OUTCOME}::test_what_cannot_be_explained_is_held",
-            f"{ASK}::test_a_reused_ticker_keeps_the_name_of_its_rows",
-        ),
-    ),
-    Fault(
-        "symbol no longer listed",
-        "delisted after three sessions, file stays",
-        (f"{ASK}::test_delisting_is_recorded_after_three_absences_and_the_file_stays",),
-    ),
-    Fault("too many symbols stale", "4", (f"{UPDATE}::test_too_many_stale_symbols_are_a_failure",)),
-    Fault(
-        "disk full during an update", "5, every file whole", (f"{UPDATE}::test_a_full_disk_leaves_every_file_whole",)
-    ),
-    Fault("two updates of one folder", "6 at once", (f"{UPDATE}::test_a_second_update_of_the_same_folder_is_refused",)),
-    Fault(
-        "no yfinance, or an old one",
-        "5, how to install it",
-        (f"{UPDATE}::test_without_its_libraries_it_says_how_to_install_them",),
-    ),
-    Fault("damaged updates.json", "asked anew", (f"{ASK}::test_a_damaged_ledger_is_no_ledger",)),
 ]

@@ -185,11 +185,15 @@ def test_features_are_the_same_bytes_anywhere(tmp_path, featured, master, enviro
 
 def test_a_bad_delivery_leaves_the_old_version(tmp_path, ready_spark):
     data, run_dir = tmp_path / "data", tmp_path / "run"
-    (data / "stocks").mkdir(parents=True)
+    (data / "stocks" / "old").mkdir(parents=True)
     shutil.copy(SAMPLE / "symbols_valid_meta.csv", data)
     shutil.copy(SAMPLE / "stocks" / "FB.csv", data / "stocks")
+    shutil.copy(SAMPLE / "stocks" / "FB.csv", data / "stocks" / "old")
     arguments = ("--run-dir", run_dir, "--only", "ingest", "-p", "SOURCE", "folder", "-p", "DATA_DIR", data)
-    assert run_all(*arguments, **ready_spark).returncode == 0
+    good = run_all(*arguments, **ready_spark)
+    assert good.returncode == 0
+    report = max(run_dir.glob("runs/*/report.html")).read_text()
+    assert all("stocks/old/FB.csv" in told for told in (good.stderr, report)), "what is left out is told"
     before = {name: RunFolder(run_dir).current(name).path for name in ("prices", "symbols", "quarantine")}
     with (data / "stocks" / "FB.csv").open("a") as file:
         file.write("2013-03-04,,,,,,\n" * 50)
