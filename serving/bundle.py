@@ -4,17 +4,14 @@ model.json     the answer (`point`) and its 80% interval, both as tables and coe
 golden.json    questions with their answers; a bundle that answers otherwise is refused
 metrics.json   how the models of the comparison did
 symbols.jsonl  optional: a line a symbol with its forecast for the next trading day
-manifest.json  written by the store: format, ranges of the features, checksums of all files
-
-Edges are in the features' own units, so that no logarithm is taken here: libraries differ in their last bit.
+manifest.json  written by the store: format, ranges of the features, checksums of all files, and a hash of all that
 """
 
 import hashlib
 import json
-from bisect import bisect_right
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -22,93 +19,13 @@ import numpy as np
 
 from serving.errors import BundleError, UnreadableError
 from serving.forecasts import Forecasts, read_forecasts
+from serving.model import FEATURES, Model, read_model
 
 FORMAT = 1
 TRAIN_AGAIN = "train it again: python run_all.py --from train"
-FEATURES = ("vol_moving_avg", "adj_close_rolling_med")
-
-
-@dataclass(frozen=True)
-class Answer:
-    """A predicted Volume in shares, the bounds of its interval, and whether training has seen such features."""
-
-    volume: int
-    low: int
-    high: int
-    in_range: bool
-
-
-@dataclass(frozen=True)
-class Table:
-    """A value for each cell of a grid over the two features.
-
-    k inner edges make k + 1 cells; an edge belongs to the upper cell.
-    """
-
-    volume_edges: Sequence[float]
-    price_edges: Sequence[float]
-    values: Sequence[Sequence[float]]  # [cell of vol_moving_avg][cell of adj_close_rolling_med]
-
-    def look_up(self, volume: float, price: float) -> float:
-        return self.values[bisect_right(self.volume_edges, volume)][bisect_right(self.price_edges, price)]
-
-    def look_up_all(self, volumes: np.ndarray, prices: np.ndarray) -> np.ndarray:
-        """look_up for float64[n] each; the same doubles."""
-        rows = np.searchsorted(self.volume_edges, volumes, side="right")
-        columns = np.searchsorted(self.price_edges, prices, side="right")
-        return self._array[rows, columns]
-
-    @cached_property
-    def _array(self) -> np.ndarray:
-        return np.array(self.values, dtype=np.float64)
-
-
-@dataclass(frozen=True)
-class Model:
-    """The part of a bundle that answers from the two features."""
-
-    kind: str  # "naive", "linear" or "grid"
-    scale: float  # naive: the answer is scale * vol_moving_avg
-    intercept: float  # linear: the answer is intercept + coefficients . features
-    coefficients: tuple[float, float]
-    ratio: Table | None  # grid: the answer is the cell's ratio * vol_moving_avg
-    low: Table  # bounds of the interval, as multiples of vol_moving_avg
-    high: Table
-    ranges: Mapping[str, Sequence[float]]  # feature -> smallest and largest value in training
-
-    def answer(self, volume: float, price: float) -> Answer:
-        """The answer to one question. volume: vol_moving_avg in shares, not negative; price: adj_close_rolling_med."""
-        if self.kind == "grid":
-            point = self.ratio.look_up(volume, price) * volume
-        elif self.kind == "linear":
-            point = self.intercept + self.coefficients[0] * volume + self.coefficients[1] * price
-        else:
-            point = self.scale * volume
-        point = max(point, 0.0)
-        low = min(self.low.look_up(volume, price) * volume, point)
-        high = max(self.high.look_up(volume, price) * volume, point)
-        return Answer(round(point), round(max(low, 0.0)), round(high), self.is_in_range(volume, price))
-
-    def answer_all(self, volumes: np.ndarray, prices: np.ndarray) -> list[Answer]:
-        """answer for float64[n] each; the same integers."""
-        if self.kind == "grid":
-            points = self.ratio.look_up_all(volumes, prices) * volumes
-        elif self.kind == "linear":
-            points = self.intercept + self.coefficients[0] * volumes + self.coefficients[1] * prices
-        else:
-            points = self.scale * volumes
-        points = np.maximum(points, 0.0)
-        lows = np.maximum(np.minimum(self.low.look_up_all(volumes, prices) * volumes, points), 0.0)
-        highs = np.maximum(self.high.look_up_all(volumes, prices) * volumes, points)
-        # Python's integers have no largest value; NumPy's have.
-        whole = [map(int, np.rint(values).tolist()) for values in (points, lows, highs)]
-        within = self.is_in_range(volumes, prices).tolist()
-        return [Answer(*answer) for answer in zip(*whole, within, strict=True)]
-
-    def is_in_range(self, volume, price):
-        """Whether training has seen values as small and as large. Numbers or arrays."""
-        (low_volume, high_volume), (low_price, high_price) = (self.ranges[name] for name in FEATURES)
-        return (low_volume <= volume) & (volume <= high_volume) & (low_price <= price) & (price <= high_price)
+MANIFEST = "manifest.json"
+TASKS = ("same_day", "next_day")
+NEEDED = ("model.json", "golden.json", "metrics.json")
 
 
 @dataclass(frozen=True)
@@ -123,17 +40,21 @@ class Bundle:
 
     @property
     def version(self) -> str:
-        return self.manifest["version"]
+        return str(self.manifest["version"])
 
     @property
     def champion(self) -> str:
         """Name of the model that won the comparison in training."""
-        return self.manifest["model"]["champion"]
+        return str(self.manifest["model"]["champion"])
 
 
 def write_bundle(
-    folder: Path, point: Mapping[str, Any], interval: Mapping[str, Any], questions: Sequence[Mapping], facts: Mapping
-) -> dict:
+    folder: Path,
+    point: Mapping[str, Any],
+    interval: Mapping[str, Any],
+    questions: Sequence[Mapping[str, float]],
+    facts: Mapping[str, Any],
+) -> dict[str, Any]:
     """Write model.json and golden.json, and return what goes into the manifest under `model`.
 
     point: {"kind": "naive", "scale"}, {"kind": "linear", "intercept", "coefficients"} or
@@ -169,23 +90,21 @@ def load_version(path: Path) -> Bundle:
     be read.
     """
     try:
-        manifest = json.loads((path / "manifest.json").read_text())
+        manifest = read_manifest(path)
         check_files(path, manifest)
-        if manifest["model"]["format"] != FORMAT:
-            raise BundleError(
-                f"{path} is a bundle of format {manifest['model']['format']}; this program reads format {FORMAT}."
-            )
         model = read_model(json.loads((path / "model.json").read_text()), manifest["model"]["ranges"])
         golden = json.loads((path / "golden.json").read_text())["same_day"]
         check_golden(path, model, golden)
         metrics = json.loads((path / "metrics.json").read_text())
+        check_metrics(metrics)
         forecasts = read_forecasts(path)
     except OSError as error:
         raise UnreadableError(f"{path} cannot be read as a model ({error}): {TRAIN_AGAIN}.") from error
-    except (ValueError, KeyError, TypeError, IndexError, OverflowError) as error:
-        raise BundleError(
-            f"{path} is not a whole model bundle ({type(error).__name__}: {error}): {TRAIN_AGAIN}."
-        ) from error
+    except BundleError:
+        raise
+    except Exception as error:  # whatever a file of unforeseen content leads to, deep nesting among it
+        why = f"{type(error).__name__}: {str(error)[:200]}"
+        raise BundleError(f"{path} is not a whole model bundle ({why}): {TRAIN_AGAIN}.") from error
     return Bundle(path, manifest, model, metrics, forecasts)
 
 
@@ -193,7 +112,7 @@ def find_version(folder: Path) -> Path:
     """The folder of a version: `folder` itself, or the one that its model/CURRENT names. Raises UnreadableError if
     there is no such name.
     """
-    if (folder / "manifest.json").exists():
+    if (folder / MANIFEST).exists():
         return folder
     pointer = folder / "model" / "CURRENT"
     try:
@@ -207,40 +126,49 @@ def find_version(folder: Path) -> Path:
     return pointer.parent / name
 
 
-def read_model(content: Mapping[str, Any], ranges: Mapping[str, Sequence[float]]) -> Model:
-    point, interval = content["point"], content["interval"]
-    if point["kind"] not in ("naive", "linear", "grid"):
-        raise ValueError(f"{point['kind']!r} is no kind of model")
-    return Model(
-        point["kind"],
-        point.get("scale", 1.0),
-        point.get("intercept", 0.0),
-        tuple(point.get("coefficients", (0.0, 0.0))),
-        read_table(point["edges"], point["ratio"]) if point["kind"] == "grid" else None,
-        read_table(interval["edges"], interval["low"]),
-        read_table(interval["edges"], interval["high"]),
-        ranges,
-    )
-
-
-def read_table(edges: Mapping[str, Sequence[float]], values: Sequence[Sequence[float]]) -> Table:
-    volume_edges, price_edges = (list(edges[name]) for name in FEATURES)
-    shape = np.array(values, dtype=np.float64).shape
-    if shape != (len(volume_edges) + 1, len(price_edges) + 1):
-        raise ValueError(f"a table of {shape} for {len(volume_edges)} and {len(price_edges)} edges")
-    return Table(volume_edges, price_edges, [list(row) for row in values])
+def read_manifest(path: Path) -> dict[str, Any]:
+    """The manifest, which vouches for itself: its `version` is the hash of all the rest of it. Raises BundleError."""
+    manifest = json.loads((path / MANIFEST).read_text())
+    rest = {name: value for name, value in manifest.items() if name != "version"}
+    if manifest["version"] != hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()[:16]:
+        raise BundleError(f"{path / MANIFEST} is not the file that was published (its hash differs): {TRAIN_AGAIN}.")
+    facts = manifest["model"]
+    if facts["format"] != FORMAT:
+        raise BundleError(f"{path} is a bundle of format {facts['format']}; this program reads format {FORMAT}.")
+    for name in FEATURES:
+        low, high = facts["ranges"][name]
+        if not -math.inf < low <= high < math.inf:
+            raise ValueError(f"the range of {name} is {low} to {high}")
+    first, last = facts["trained"]
+    if not all(isinstance(value, str) and value for value in (facts["champion"], first, last)):
+        raise ValueError("champion and trained must be text")
+    return dict(manifest)
 
 
 def check_files(path: Path, manifest: Mapping[str, Any]) -> None:
     listed = {file["name"]: file["sha256"] for file in manifest["files"]}
-    for name in ("model.json", "golden.json"):
+    for name in NEEDED:
         if name not in listed:
             raise BundleError(f"{path}: the manifest does not list {name}.")
+    strange = {one.name for one in path.iterdir() if not one.name.startswith(".")} - {*listed, MANIFEST}
+    if strange:
+        raise BundleError(f"{path / min(strange)} is no part of what was published: remove it, or {TRAIN_AGAIN}.")
     for name, expected in listed.items():
         if Path(name).name != name or hashlib.sha256((path / name).read_bytes()).hexdigest() != expected:
             raise BundleError(
                 f"{path / name} is not the file that was published (its checksum differs): {TRAIN_AGAIN}."
             )
+
+
+def check_metrics(metrics: Mapping[str, Any]) -> None:
+    """What the page shows must be there. Raises ValueError, or what a wrong type leads to."""
+    for task in TASKS:
+        facts = metrics.get(task)
+        if facts is None:
+            continue
+        scores = [facts["models"][name]["mae"] for name in (facts["champion"], "naive") if name in facts["models"]]
+        if not all(math.isfinite(mae) and mae >= 0 for mae in scores) or not isinstance(facts["test_from"], str):
+            raise ValueError(f"the scores of {task} are not whole")
 
 
 def check_golden(path: Path, model: Model, golden: Sequence[Mapping[str, Any]]) -> None:

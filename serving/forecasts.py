@@ -6,19 +6,27 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from serving.model import FEATURES
+
 FILE = "symbols.jsonl"
 
 
 @dataclass(frozen=True)
 class Forecasts:
-    """Forecasts by symbol. lines: symbol -> its line of the file; listing: (symbol, name) sorted by symbol."""
+    """Forecasts by symbol.
+
+    lines: symbol -> its line of the file. listing: (symbol, name) sorted by symbol. typical: the two features of the
+    last day of the middle symbol by vol_moving_avg; None where no symbol has them.
+    """
 
     lines: dict[str, bytes]
     listing: list[tuple[str, str]]
+    typical: tuple[float, float] | None
 
     def find(self, symbol: str) -> dict[str, Any] | None:
         line = self.lines.get(symbol) or self.lines.get(symbol.upper())
-        return json.loads(line) if line else None
+        found: dict[str, Any] | None = json.loads(line) if line else None
+        return found
 
     def complete(self, text: str, most: int = 20) -> list[dict[str, str]]:
         """Symbols that begin with a text, then those with the text in their name. At most `most` of them."""
@@ -38,9 +46,17 @@ def read_forecasts(folder: Path) -> Forecasts | None:
     path = folder / FILE
     if not path.exists():
         return None
-    lines, listing = {}, []
+    lines: dict[str, bytes] = {}
+    listing: list[tuple[str, str]] = []
+    days: list[tuple[float, float]] = []
     for line in path.read_bytes().splitlines():
         entry = json.loads(line)
-        lines[entry["symbol"]] = line
-        listing.append((entry["symbol"], entry["name"] or ""))
-    return Forecasts(lines, sorted(listing))
+        symbol, name = entry["symbol"], entry["name"] or ""
+        if not (isinstance(symbol, str) and isinstance(name, str)):
+            raise ValueError(f"{FILE}: symbol and name must be text")
+        lines[symbol] = line
+        listing.append((symbol, name))
+        day = [entry.get(feature) for feature in FEATURES]
+        if all(isinstance(value, int | float) for value in day):
+            days.append((day[0], day[1]))
+    return Forecasts(lines, sorted(listing), sorted(days)[len(days) // 2] if days else None)

@@ -1,13 +1,14 @@
 """The model in use, exchanged for a newer one while requests are being answered."""
 
 import logging
+import os
 import threading
 from pathlib import Path
 
 from serving.bundle import Bundle, find_version, load_bundle, load_version
 from serving.errors import BundleError, UnreadableError
 
-INTERVAL = 1.0  # seconds between two looks at CURRENT
+INTERVAL = 0.5  # seconds between two looks at CURRENT
 
 log = logging.getLogger("serving")
 
@@ -26,6 +27,7 @@ class ModelWatch:
         self._failed: dict[str, str] = {}  # name of a version -> the check that it failed
         self._unread: dict[str, str] = {}  # what could not be read at the last look, if anything -> why
         self._ended = threading.Event()
+        self._follows = False
 
     def load(self) -> Bundle:
         """Load the current version now. Raises BundleError if it is absent or refused."""
@@ -36,6 +38,11 @@ class ModelWatch:
     def refused(self) -> dict[str, str]:
         """Name of a version, or of the run folder if that has none -> why it did not take over."""
         return self._failed | self._unread
+
+    @property
+    def reason(self) -> str:
+        """Why there is no model, for whoever asks while there is none."""
+        return list(self.refused.values())[-1] if self.refused else "No model is loaded yet."
 
     def look(self) -> None:
         """Take over a new current version, if there is one and it passes its checks."""
@@ -52,11 +59,23 @@ class ModelWatch:
         except BundleError as error:
             self._failed[path.name] = str(error)
             log.error("model version refused, the old one goes on: %s", error)
+        except Exception as error:  # the watch goes on, whatever it saw
+            unread = {path.name: f"{path} cannot be taken over: {type(error).__name__}: {error}"}
+            log.exception("no new model version, the old one goes on")
         self._unread = unread
 
     def follow(self) -> None:
-        """Look for new versions in the background until `stop`."""
+        """Look for new versions in the background until `stop`, in this process and in those that are forked from it:
+        a server that loads the application first and forks then, as gunicorn --preload, has the thread in none of them.
+        """
         threading.Thread(target=self._run, name="model-watch", daemon=True).start()
+        if not self._follows and hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self._follow_in_child)
+        self._follows = True
+
+    def _follow_in_child(self) -> None:
+        if not self._ended.is_set():
+            self.follow()
 
     def stop(self) -> None:
         self._ended.set()

@@ -37,22 +37,30 @@ def publish_model(run_dir: Path, name: str, ratio: float = 0.9) -> Path:
         json.dumps(describe_symbol(symbol, company)) for symbol, company in [("AAPL", "Apple Inc."), ("^GSPC", None)]
     ]
     (folder / "symbols.jsonl").write_text("\n".join(lines) + "\n")
-    contents = {path.name: path.read_bytes() for path in folder.iterdir()}
-    files = [
+    files = list_files(folder)
+    write_manifest(folder, {"rows": 0, "files": files, "parameters": {}, "inputs": {"features": "0"}, "model": facts})
+    make_current(run_dir, name)
+    return folder
+
+
+def list_files(folder: Path) -> list[dict]:
+    """The entries of a manifest for all files beside it."""
+    contents = {path.name: path.read_bytes() for path in sorted(folder.iterdir()) if path.name != "manifest.json"}
+    return [
         {"name": name, "bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
         for name, content in contents.items()
     ]
-    manifest = {
-        "version": name,
-        "rows": 0,
-        "files": files,
-        "parameters": {},
-        "inputs": {"features": "0"},
-        "model": facts,
-    }
-    (folder / "manifest.json").write_text(json.dumps(manifest))
-    make_current(run_dir, name)
-    return folder
+
+
+def write_manifest(folder: Path, manifest: dict) -> None:
+    """As the store does it: the version is the hash of the rest."""
+    rest = {name: value for name, value in manifest.items() if name != "version"}
+    version = hashlib.sha256(json.dumps(rest, sort_keys=True).encode()).hexdigest()[:16]
+    (folder / "manifest.json").write_text(json.dumps({**rest, "version": version}))
+
+
+def read_version(folder: Path) -> str:
+    return json.loads((folder / "manifest.json").read_text())["version"]
 
 
 def make_current(run_dir: Path, name: str) -> None:

@@ -1,6 +1,5 @@
 """A bundle proves itself before it answers, and a new one takes over without a pause."""
 
-import hashlib
 import json
 import re
 import shutil
@@ -11,12 +10,12 @@ from pathlib import Path
 import httpx
 import numpy as np
 import pytest
-from small_model import make_current, publish_model
+from in_process import start_worker
+from small_model import list_files, make_current, publish_model, read_version, write_manifest
 
 from serving.app import create_app
 from serving.bundle import load_bundle
 from serving.errors import BundleError
-from serving.server import Server
 from serving.watch import ModelWatch
 
 
@@ -34,8 +33,8 @@ def test_an_edge_belongs_to_the_upper_cell(run_dir):
     assert [model.answer(1e6, price).volume for price in (9.999, 10.0)] == [900_000, 920_000]
 
 
-def edit(path: Path, **changes) -> None:
-    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+def edit(folder: Path, **changes) -> None:
+    write_manifest(folder, json.loads((folder / "manifest.json").read_text()) | changes)
 
 
 def test_damage_is_refused(tmp_path):
@@ -48,7 +47,7 @@ def test_damage_is_refused(tmp_path):
 def test_a_newer_format_is_refused(tmp_path):
     folder = publish_model(tmp_path, "newer")
     facts = json.loads((folder / "manifest.json").read_text())["model"]
-    edit(folder / "manifest.json", model={**facts, "format": 2})
+    edit(folder, model={**facts, "format": 2})
     with pytest.raises(BundleError, match="format 2"):
         load_bundle(tmp_path)
 
@@ -59,16 +58,92 @@ def test_wrong_answers_are_refused(tmp_path):
     golden = json.loads((folder / "golden.json").read_text())
     golden["same_day"][5]["volume"] += 1
     (folder / "golden.json").write_text(json.dumps(golden))
-    manifest = json.loads((folder / "manifest.json").read_text())
-    edit(folder / "manifest.json", files=[
-        {**file, "sha256": sum_file(folder / file["name"])} for file in manifest["files"]
-    ])  # fmt: skip
+    edit(folder, files=list_files(folder))
     with pytest.raises(BundleError, match="golden"):
         load_bundle(tmp_path)
 
 
-def sum_file(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+def test_no_flipped_bit_of_a_manifest_goes_unseen(tmp_path):
+    """Every byte in turn, each with another bit: the bundle is refused, and whoever watches goes on."""
+    manifest = publish_model(tmp_path, "flipped") / "manifest.json"
+    whole = manifest.read_bytes()
+    models = ModelWatch(tmp_path)
+    for at in range(len(whole)):
+        manifest.write_bytes(whole[:at] + bytes([whole[at] ^ 1 << at % 8]) + whole[at + 1 :])
+        try:
+            bundle = load_bundle(tmp_path)
+        except BundleError:
+            continue
+        assert bundle.manifest == json.loads(whole)  # a blank became another blank
+    manifest.write_bytes(whole)
+    models.look()
+    assert models.bundle.manifest == json.loads(whole)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "[" * 100_000,
+        '{"a":' * 100_000,
+        "[]",
+        "null",
+        '"text"',
+        "{}",
+        '{"version": "", "files": 3}',
+        '{"version": null, "model": []}',
+        "\0",
+    ],
+    ids=lambda text: text[:12],
+)
+@pytest.mark.parametrize("file", ["manifest.json", "model.json", "golden.json", "metrics.json", "symbols.jsonl"])
+def test_no_content_of_a_file_ends_the_watch(tmp_path, file, content):
+    """Though the manifest lists it with its right checksum."""
+    publish_model(tmp_path, "one")
+    models = ModelWatch(tmp_path)
+    models.load()
+    folder = publish_model(tmp_path, "odd")
+    manifest = json.loads((folder / "manifest.json").read_text())
+    (folder / file).write_text(content)
+    if file != "manifest.json":
+        write_manifest(folder, manifest | {"files": list_files(folder)})
+    models.look()
+    answers = [create_app(models).test_client().get(path) for path in ("/", "/forecast/AAPL", "/symbols", "/ready")]
+    assert {answer.status_code for answer in answers} <= {200, 404}
+    if file in ("manifest.json", "model.json", "golden.json"):
+        assert list(models.refused) == ["odd"]
+        with pytest.raises(BundleError):  # as a server that starts then says it
+            load_bundle(tmp_path)
+    publish_model(tmp_path, "two")
+    models.look()
+    assert models.bundle.path.name == "two"
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"ranges": {"vol_moving_avg": [float("nan"), 1.0], "adj_close_rolling_med": [0.0, 1.0]}},
+        {"ranges": {"vol_moving_avg": [2.0, 1.0], "adj_close_rolling_med": [0.0, 1.0]}},
+        {"ranges": {"vol_moving_avg": [0.0, 1.0]}},
+        {"champion": None},
+        {"trained": ["2000-01-03"]},
+    ],
+    ids=str,
+)
+def test_a_manifest_that_lacks_what_answers_need_is_refused(tmp_path, facts):
+    folder = publish_model(tmp_path, "lacking")
+    model = json.loads((folder / "manifest.json").read_text())["model"]
+    edit(folder, model=model | facts)
+    with pytest.raises(BundleError, match="not a whole model bundle"):
+        load_bundle(tmp_path)
+
+
+def test_a_file_that_was_not_published_is_refused(tmp_path):
+    folder = publish_model(tmp_path, "more")
+    (folder / ".hidden").touch()  # of a file system or a desktop; nobody reads it
+    load_bundle(tmp_path)
+    (folder / "symbols.jsonl.bak").touch()
+    with pytest.raises(BundleError, match=r"symbols\.jsonl\.bak is no part"):
+        load_bundle(tmp_path)
 
 
 def test_no_model_names_what_to_run(tmp_path):
@@ -104,10 +179,10 @@ def test_a_version_that_could_not_be_read_is_tried_again(tmp_path):
     golden = publish_model(tmp_path, "two") / "golden.json"
     golden.rename(tmp_path / "away")
     models.look()
-    assert (models.bundle.version, list(models.refused)) == ("one", ["two"])
+    assert (models.bundle.path.name, list(models.refused)) == ("one", ["two"])
     (tmp_path / "away").rename(golden)
     models.look()
-    assert (models.bundle.version, models.refused) == ("two", {})
+    assert (models.bundle.path.name, models.refused) == ("two", {})
 
 
 def test_a_version_that_failed_its_checks_is_not_tried_again(tmp_path):
@@ -130,7 +205,7 @@ def test_a_pointer_that_is_no_name_does_not_end_the_watch(tmp_path, content):
     assert models.refused
     make_current(tmp_path, "one")
     models.look()
-    assert (models.bundle.version, models.refused) == ("one", {})
+    assert (models.bundle.path.name, models.refused) == ("one", {})
 
 
 def wait_for(answer: tuple, seen: list) -> None:
@@ -140,10 +215,10 @@ def wait_for(answer: tuple, seen: list) -> None:
 
 def test_models_are_exchanged_under_load(tmp_path):
     """Good versions take over, a damaged one is refused and shown, and no request fails meanwhile."""
-    publish_model(tmp_path, "one", ratio=1.0)
+    one = read_version(publish_model(tmp_path, "one", ratio=1.0))
     models = ModelWatch(tmp_path)
     models.load()
-    server = Server(create_app(models)).start()
+    server = start_worker(create_app(models))
     ended, seen = threading.Event(), []
 
     def ask():
@@ -155,10 +230,10 @@ def test_models_are_exchanged_under_load(tmp_path):
     askers = [threading.Thread(target=ask) for _ in range(4)]
     for asker in askers:
         asker.start()
-    wait_for((200, "one", 1_000_000), seen)
+    wait_for((200, one, 1_000_000), seen)
     models.follow()
-    publish_model(tmp_path, "two", ratio=2.0)
-    wait_for((200, "two", 2_000_000), seen)
+    two = read_version(publish_model(tmp_path, "two", ratio=2.0))
+    wait_for((200, two, 2_000_000), seen)
     models.stop()
     bad = publish_model(tmp_path, "bad", ratio=3.0)
     (bad / "model.json").write_text("{")
@@ -166,11 +241,11 @@ def test_models_are_exchanged_under_load(tmp_path):
     ready = httpx.get(server.url + "/ready").json()
     make_current(tmp_path, "two")
     models.look()
-    wait_for((200, "two", 2_000_000), seen)
+    wait_for((200, two, 2_000_000), seen)
     ended.set()
     for asker in askers:
         asker.join()
     server.stop()
-    assert ready["model"]["version"] == "two"
+    assert ready["model"]["version"] == two
     assert list(ready["refused"]) == ["bad"]
-    assert set(seen) == {(200, "one", 1_000_000), (200, "two", 2_000_000)}
+    assert set(seen) == {(200, one, 1_000_000), (200, two, 2_000_000)}
