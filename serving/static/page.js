@@ -40,11 +40,28 @@ function showError(box, error) {
   box.replaceChildren(make("div", "error", error.message));
 }
 
+/** A number as people write it, 20,000,000 or 20 000 000, as the API takes it. Anything else stays for the API to judge. */
+function readNumber(id) {
+  const text = find(id).value.trim();
+  return /^[+-]?\d{1,3}([,\s'’]\d{3})+(\.\d+)?$/.test(text) ? text.replace(/[,\s'’]/g, "") : text;
+}
+
+/** The smallest of 1, 2 and 5 times a power of ten that divides `most` into four parts at most. */
+function chooseStep(most) {
+  const power = 10 ** Math.floor(Math.log10(most / 4));
+  return [1, 2, 5, 10].map((digit) => digit * power).find((step) => most / step <= 4);
+}
+
 function draw(name, attributes, parent) {
   const element = document.createElementNS("http://www.w3.org/2000/svg", name);
   for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
   parent.append(element);
   return element;
+}
+
+/** Text that is shown where the pointer rests. */
+function explain(element, text) {
+  draw("title", {}, element).textContent = text;
 }
 
 /** Recent volume as bars, its 30-day mean as a line, the forecast with its interval at the right. */
@@ -60,17 +77,20 @@ function drawChart(forecast) {
   const x = (index) => left + (index + 0.5) * step;
   const y = (value) => bottom - (value / most) * (bottom - top);
   svg.replaceChildren();
-  for (const part of [0, 0.5, 1]) {
-    draw("line", { class: "axis", x1: left, x2: right, y1: y(most * part), y2: y(most * part) }, svg);
-    draw("text", { x: left - 8, y: y(most * part) + 4, "text-anchor": "end" }, svg).textContent = short.format(most * part);
+  for (let value = 0, each = chooseStep(most); value <= most; value += each) {
+    draw("line", { class: "axis", x1: left, x2: right, y1: y(value), y2: y(value) }, svg);
+    draw("text", { x: left - 8, y: y(value) + 4, "text-anchor": "end" }, svg).textContent = short.format(value);
   }
-  volume.forEach((value, index) =>
-    draw("rect", { class: "bar", x: x(index) - step * 0.4, y: y(value), width: step * 0.8, height: bottom - y(value) }, svg));
+  volume.forEach((value, index) => {
+    const bar = { class: "bar", x: x(index) - step * 0.4, y: y(value), width: step * 0.8, height: bottom - y(value) };
+    explain(draw("rect", bar, svg), `${dates[index]}: ${count.format(value)} shares`);
+  });
   const points = mean.map((value, index) => (value === null ? null : `${x(index)},${y(value)}`)).filter(Boolean);
   draw("polyline", { class: "mean", points: points.join(" ") }, svg);
   const at = x(volume.length + 0.5);
-  draw("line", { class: "range", x1: at, x2: at, y1: y(forecast.low), y2: y(forecast.high) }, svg);
-  draw("circle", { class: "point", cx: at, cy: y(forecast.volume), r: 5 }, svg);
+  const told = `${forecast.date}: ${count.format(forecast.volume)} shares, ${count.format(forecast.low)} to ${count.format(forecast.high)}`;
+  explain(draw("line", { class: "range", x1: at, x2: at, y1: y(forecast.low), y2: y(forecast.high) }, svg), told);
+  explain(draw("circle", { class: "point", cx: at, cy: y(forecast.volume), r: 5 }, svg), told);
   draw("text", { x: left, y: 246 }, svg).textContent = dates[0];
   draw("text", { x: right, y: 246, "text-anchor": "end" }, svg).textContent = forecast.date;
   find("chart-text").textContent =
@@ -82,9 +102,13 @@ async function submitForecast(event) {
   event.preventDefault();
   const box = find("forecast-answer");
   find("chart").hidden = true;
-  const text = find("symbol").value.trim();
   try {
-    const forecast = await ask(`/forecast/${encodeURIComponent(text)}`);
+    const [symbol, others] = await findSymbol(find("symbol").value.trim());
+    if (others.length) {
+      suggest(box, others);
+      return;
+    }
+    const forecast = await ask(`forecast/${encodeURIComponent(symbol)}`);
     const name = forecast.name ? `${forecast.symbol}, ${forecast.name}` : forecast.symbol;
     showAnswer(box, forecast, `${name}, on ${forecast.date}`);
     drawChart(forecast);
@@ -93,16 +117,38 @@ async function submitForecast(event) {
   }
 }
 
+/** The symbol that a text means: itself, or the only one whose name holds it. Else the text, and those that it may mean. */
+async function findSymbol(text) {
+  const { symbols } = await ask(`symbols?q=${encodeURIComponent(text.slice(0, 40))}`);
+  if (symbols.some(({ symbol }) => symbol === text.toUpperCase() || symbol === text)) return [text, []];
+  return symbols.length === 1 ? [symbols[0].symbol, []] : [text, symbols];
+}
+
+/** Offer the symbols that a text may mean. */
+function suggest(box, symbols) {
+  const choices = make("div", "suggest", "");
+  for (const { symbol, name } of symbols) {
+    const choice = make("button", "", name ? `${symbol}, ${name}` : symbol);
+    choice.type = "button";
+    choice.addEventListener("click", () => {
+      find("symbol").value = symbol;
+      find("forecast-form").requestSubmit();
+    });
+    choices.append(choice);
+  }
+  box.replaceChildren(make("div", "detail", "Did you mean"), choices);
+}
+
 async function submitPrediction(event) {
   event.preventDefault();
   const box = find("predict-answer");
   const question = new URLSearchParams({
-    vol_moving_avg: find("vol_moving_avg").value.trim(),
-    adj_close_rolling_med: find("adj_close_rolling_med").value.trim(),
+    vol_moving_avg: readNumber("vol_moving_avg"),
+    adj_close_rolling_med: readNumber("adj_close_rolling_med"),
     detail: "true",
   });
   try {
-    showAnswer(box, await ask(`/predict?${question}`), "Predicted Volume of the day");
+    showAnswer(box, await ask(`predict?${question}`), "Predicted Volume of the day");
   } catch (error) {
     showError(box, error);
   }
@@ -112,7 +158,7 @@ let typing;
 function complete() {
   clearTimeout(typing);
   typing = setTimeout(async () => {
-    const { symbols } = await ask(`/symbols?q=${encodeURIComponent(find("symbol").value)}`).catch(() => ({ symbols: [] }));
+    const { symbols } = await ask(`symbols?q=${encodeURIComponent(find("symbol").value)}`).catch(() => ({ symbols: [] }));
     find("symbols").replaceChildren(...symbols.map(({ symbol, name }) => {
       const option = document.createElement("option");
       option.value = symbol;
@@ -122,15 +168,25 @@ function complete() {
   }, 150);
 }
 
+/** Copy an element's text. Without https a browser has no clipboard for pages: then the text is selected. */
+async function copy(element) {
+  try {
+    await navigator.clipboard.writeText(element.textContent);
+    return true;
+  } catch {
+    getSelection().selectAllChildren(element);
+    return false;
+  }
+}
+
 function prepareCode() {
   for (const block of document.querySelectorAll("pre[data-line]")) {
-    block.textContent = block.dataset.line.replaceAll("{origin}", location.origin);
+    block.textContent = block.dataset.line.replaceAll("{origin}", new URL(".", location.href).href.slice(0, -1));
   }
   for (const button of document.querySelectorAll(".copy")) {
     button.addEventListener("click", async () => {
-      await navigator.clipboard.writeText(find(button.dataset.copy).textContent);
-      button.textContent = "Copied";
-      setTimeout(() => { button.textContent = "Copy"; }, 1500);
+      button.textContent = (await copy(find(button.dataset.copy))) ? "Copied" : "Press Ctrl+C";
+      setTimeout(() => { button.textContent = "Copy"; }, 2500);
     });
   }
 }

@@ -28,6 +28,64 @@ def test_predict_by_keyboard(page):
     assert "10,580" in page.inner_text("#predict-answer")
 
 
+def test_the_first_prediction_is_of_a_day_as_training_has_seen(page):
+    """Whoever presses the button without a thought gets an answer without a warning."""
+    page.click("text=Predict")
+    page.wait_for_selector("#predict-answer .number")
+    assert "Outside" not in page.inner_text("#predict-answer")
+
+
+@pytest.mark.parametrize("text", ["20,000,000", "20 000 000", "20\u202f000\u202f000"])
+def test_numbers_are_taken_as_the_page_prints_them(page, text):
+    page.fill("#vol_moving_avg", text)
+    page.click("text=Predict")
+    page.wait_for_selector("#predict-answer .number")
+    assert "18,400,000" in page.inner_text("#predict-answer")
+
+
+def test_a_name_finds_its_symbol(page):
+    page.fill("#symbol", "apple")
+    page.press("#symbol", "Enter")
+    page.wait_for_selector("#chart rect.bar")
+    assert "AAPL, Apple Inc." in page.inner_text("#forecast-answer")
+
+
+def test_a_text_that_may_mean_several_symbols_offers_them(page):
+    page.fill("#symbol", "")
+    page.evaluate("document.getElementById('symbol').required = false")
+    page.press("#symbol", "Enter")
+    page.click("#forecast-answer button:has-text('GSPC')")
+    page.wait_for_selector("#chart rect.bar")
+    assert "^GSPC, on 2013-03-11" in page.inner_text("#forecast-answer")
+
+
+def test_the_code_can_be_copied_without_a_clipboard(page):
+    """As on a page that came by http from another machine."""
+    page.evaluate("Object.defineProperty(navigator, 'clipboard', { value: undefined })")
+    page.click(".copy >> nth=0")
+    page.wait_for_selector(".copy:has-text('Ctrl+C')")
+    assert page.evaluate("getSelection().toString()").startswith("curl 'http://")
+
+
+def test_each_route_is_shown_with_an_example_and_its_answer(browser, server):
+    page = browser.new_page()
+    page.goto(server.url + "/docs")
+    page.wait_for_selector(".answered:not(:empty) >> nth=7")  # they are asked one after the other
+    titles, answers = page.locator("h2").all_inner_texts(), page.locator(".answered").all_inner_texts()
+    page.close()
+    assert [title.split()[-1] for title in titles[:3]] == ["/predict", "/predict", "/forecast/{symbol}"]
+    assert len(answers) == 8
+    assert all(answer.startswith("200  ") for answer in answers), answers
+
+
+def test_an_address_that_leads_nowhere_is_a_page_for_people(browser, server):
+    page = browser.new_page()
+    page.goto(server.url + "/no/such/page")
+    page.click("text=All of the API")
+    assert page.url == server.url + "/docs"
+    page.close()
+
+
 def test_an_error_says_what_to_do(page):
     page.fill("#vol_moving_avg", "many")
     page.click("text=Predict")
