@@ -9,6 +9,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from pipeline.environment import set_variables
@@ -18,6 +19,7 @@ from pipeline.urls import take_credentials
 TRACKING = "MLFLOW_TRACKING_URI"
 USER, PASSWORD = "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"
 RETRIES = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
+SERVING = Path(__file__).parents[2] / "serving"
 EXPERIMENT = "stock market volume"
 USE = """Answers two questions: a day's Volume from `vol_moving_avg` and `adj_close_rolling_med` of that day, and the
 Volume of a symbol's next trading day. For planning and teaching; not for trading."""
@@ -132,7 +134,27 @@ def log_to_mlflow(bundle: Path, parameters: Mapping[str, Any], metrics: Mapping[
                     }
                     mlflow.log_metrics(numbers)
             mlflow.log_artifacts(str(bundle), artifact_path="bundle")
+            log_model(mlflow, bundle)
     return True
+
+
+def log_model(mlflow: ModuleType, bundle: Path) -> None:
+    """Log the bundle as a model with its signature, so that MLflow's registry and `mlflow models serve` can use it.
+
+    The code that answers goes with it; it needs NumPy and nothing else.
+    """
+    from mlflow.models import infer_signature
+
+    example = pd.DataFrame({"vol_moving_avg": [1.2e6], "adj_close_rolling_med": [25.0]})
+    mlflow.pyfunc.log_model(
+        "model",
+        loader_module="serving.mlflow_loader",
+        data_path=str(bundle),
+        code_paths=[str(SERVING)],
+        pip_requirements=["numpy"],
+        signature=infer_signature(example, np.array([1e6])),
+        input_example=example,
+    )
 
 
 @contextmanager
