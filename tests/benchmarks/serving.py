@@ -1,9 +1,12 @@
-"""How fast the server answers, against an empty Flask route on the same server, and against Flask's own server with a
-scikit-learn forest behind a DataFrame a request. Each in turn, under `wrk`, 16 keep-alive connections.
+"""How fast the server answers, against an empty Flask route on the same server, against FastAPI with an empty route,
+and against Flask's own server with a scikit-learn forest behind a DataFrame for each request. All in turn, under wrk,
+with 1 to 256 keep-alive connections.
 
+    pip install -r tests/benchmarks/requirements.txt
     python tests/benchmarks/serving.py --run-dir outputs/demo
 
 Needs wrk (apt-get install wrk). The load generator shares the machine's cores with the server, as for all servers here.
+Run it on a machine that does nothing else.
 """
 
 import argparse
@@ -13,21 +16,38 @@ import shutil
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
+from dataclasses import dataclass, field
 from pathlib import Path
 
+import psutil
 import requests
 
 ROOT = Path(__file__).parents[2]
 QUESTION = "/predict?vol_moving_avg=1200000&adj_close_rolling_med=25"
+CONNECTIONS = (1, 16, 64, 128, 256)
 UNITS = {"us": 0.001, "ms": 1.0, "s": 1000.0}
+WORKERS = os.cpu_count() or 1
 
 EMPTY = """
-import flask, sys, waitress
-sys.setswitchinterval(0.001)  # threads, turns and reads as in serving/server.py
+import flask
+from serving.server import Server, listen
+from serving.shared import Shared
+class Nothing:
+    look = follow = lambda self: None
 app = flask.Flask("empty")
 app.get("/predict")(lambda: "1")
-waitress.serve(app, host="127.0.0.1", port=PORT, threads=2, recv_bytes=262144)
+server = Server(app, Nothing(), Shared(), [listen("127.0.0.1", PORT)], WORKERS)
+server.start()
+server.run(lambda: None)
+"""
+FASTAPI = """
+from fastapi import FastAPI
+app = FastAPI()
+@app.get("/predict")
+async def predict(vol_moving_avg: float, adj_close_rolling_med: float) -> int:
+    return 1
 """
 FOREST = """
 import flask, joblib, numpy, pandas, tempfile
@@ -48,79 +68,138 @@ app.run(port=PORT)
 """
 
 
+@dataclass
+class Contestant:
+    """A server, and what was measured of it: by number of connections, a list over the rounds."""
+
+    name: str
+    port: int
+    command: list[str]
+    rates: dict[int, list[float]] = field(default_factory=dict)  # answers a second
+    waits: dict[int, list[float]] = field(default_factory=dict)  # p99 in ms
+    faults: int = 0  # answers that were none, and time-outs
+    ready: list[float] = field(default_factory=list)  # seconds from the start to the first answer
+    resident: list[float] = field(default_factory=list)  # MB of the largest process, after the load
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+
 def main() -> None:
     arguments = parse_arguments()
-    servers = {
-        "project": [sys.executable, "-m", "serving", "--run-dir", str(arguments.run_dir.absolute()), "--port", "8911"],
-        "empty route, waitress": [sys.executable, "-c", EMPTY.replace("PORT", "8912")],
-        "forest, Flask's server": [sys.executable, "-c", FOREST.replace("PORT", "8913")],
-    }
-    found = {name: [] for name in servers}
-    ports = dict(zip(servers, (8911, 8912, 8913), strict=True))
-    for _ in range(arguments.rounds):
-        for name, command in servers.items():
-            found[name].append(measure(command, f"http://127.0.0.1:{ports[name]}", arguments.seconds))
-    print("| server | requests a second | median ms | p99 ms | ready s | resident MB |\n|---|---|---|---|---|---|")
-    for name, results in found.items():
-        rate, median, p99, ready, memory = (statistics.median(column) for column in zip(*results, strict=True))
-        print(f"| {name} | {rate:,.0f} | {median:.1f} | {p99:.1f} | {ready:.2f} | {memory:.0f} |")
-    print(
-        f"\n10,000 rows in one request: {time_batch(servers['project'], 'http://127.0.0.1:8911'):.0f} ms (median of 20)"
-    )
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "fastapi_empty.py").write_text(FASTAPI)
+        contestants = list_contestants(arguments.run_dir, folder)
+        for number in range(arguments.rounds):
+            for one in contestants:
+                print(f"round {number + 1}: {one.name}", file=sys.stderr, flush=True)
+                measure(one, arguments.seconds)
+        print_tables(contestants)
+        print(f"\n10,000 rows in one request: {time_batch(contestants[0]):.0f} ms (median of 20)")
 
 
-def measure(command: list[str], url: str, seconds: int) -> tuple[float, ...]:
-    """Requests a second, median and p99 in ms, seconds from start to the first answer, resident MB after the load."""
-    with Running(command, url) as (process, ready):
-        output = run_wrk(url, seconds)
-        rate = float(re.search(r"Requests/sec:\s+([\d.]+)", output)[1])
-        median, p99 = (read_time(re.search(rf"\s{share}%\s+([\d.]+)(\w+)", output)) for share in (50, 99))
-        assert "Non-2xx" not in output, output
-        status = Path(f"/proc/{process.pid}/status").read_text()
-        return rate, median, p99, ready, int(re.search(r"VmRSS:\s+(\d+)", status)[1]) / 1024
+def list_contestants(run_dir: Path, folder: str) -> list[Contestant]:
+    python, workers = sys.executable, str(WORKERS)
+    own = [python, "-m", "serving", "--run-dir", str(run_dir.absolute()), "--workers", workers, "--port", "8911"]
+    uvicorn = [
+        python,
+        "-m",
+        "uvicorn",
+        "fastapi_empty:app",
+        "--app-dir",
+        folder,
+        "--workers",
+        workers,
+        "--port",
+        "8913",
+    ]
+    return [
+        Contestant("this one, single predictions", 8911, own),
+        Contestant("an empty Flask route on this server", 8912, [python, "-c", fill(EMPTY, 8912)]),
+        Contestant("an empty FastAPI route on uvicorn", 8913, [*uvicorn, "--port", "8913", "--no-access-log"]),
+        Contestant("a forest behind a DataFrame, Flask's server", 8914, [python, "-c", fill(FOREST, 8914)]),
+    ]
 
 
-def run_wrk(url: str, seconds: int) -> str:
-    command = ["wrk", "--latency", "-t1", "-c16", f"-d{seconds}s", url + QUESTION]
-    subprocess.run([*command[:-2], "-d1s", command[-1]], check=True, capture_output=True)  # warm up
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+def fill(code: str, port: int) -> str:
+    return code.replace("PORT", str(port)).replace("WORKERS", str(WORKERS))
 
 
-def read_time(match: re.Match) -> float:
-    return float(match[1]) * UNITS[match[2]]
+def measure(one: Contestant, seconds: int) -> None:
+    with Running(one) as (process, ready):
+        one.ready.append(ready)
+        for connections in CONNECTIONS:
+            output = run_wrk(one.url, connections, seconds)
+            faults = sum(int(count) for count in re.findall(r"(?:Non-2xx or 3xx responses:|timeout) (\d+)", output))
+            one.faults += faults
+            rate = float(re.search(r"Requests/sec:\s+([\d.]+)", output)[1]) - faults / seconds
+            p99 = re.search(r"\s99%\s+([\d.]+)(\w+)", output)
+            one.rates.setdefault(connections, []).append(rate)
+            one.waits.setdefault(connections, []).append(float(p99[1]) * UNITS[p99[2]])
+        family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
+        one.resident.append(max(member.memory_info().rss for member in family) / 1e6)
+
+
+def run_wrk(url: str, connections: int, seconds: int) -> str:
+    command = ["wrk", "--latency", "-t1", f"-c{connections}"]
+    subprocess.run([*command, "-d1s", url + QUESTION], check=True, capture_output=True)  # warm up
+    return subprocess.run(
+        [*command, f"-d{seconds}s", url + QUESTION], check=True, capture_output=True, text=True
+    ).stdout
+
+
+def print_tables(contestants: list[Contestant]) -> None:
+    heads = " | ".join(f"{connections} conn." for connections in CONNECTIONS)
+    print(f"| requests a second (p99 in ms) | {heads} | faults | ready s | resident MB |")
+    print("|---|" + "---|" * (len(CONNECTIONS) + 3))
+    for one in contestants:
+        cells = [
+            f"{statistics.median(one.rates[count]):,.0f} ({statistics.median(one.waits[count]):.0f})"
+            for count in CONNECTIONS
+        ]
+        last = f"{one.faults} | {statistics.median(one.ready):.2f} | {statistics.median(one.resident):.0f}"
+        print(f"| {one.name} | {' | '.join(cells)} | {last} |")
+    print(f"\n| {contestants[0].name}, as a multiple of | {heads} |\n|---|" + "---|" * len(CONNECTIONS))
+    for other in contestants[1:]:
+        cells = []
+        for count in CONNECTIONS:
+            pairs = zip(contestants[0].rates[count], other.rates[count], strict=True)
+            cells.append(f"{statistics.median(ours / theirs for ours, theirs in pairs):.2f}")
+        print(f"| {other.name} | {' | '.join(cells)} |")
 
 
 class Running:
     """A server for as long as the block lasts, and how many seconds it took to answer."""
 
-    def __init__(self, command: list[str], url: str) -> None:
-        self.command, self.url = command, url
+    def __init__(self, one: Contestant) -> None:
+        self.one = one
 
     def __enter__(self) -> tuple[subprocess.Popen, float]:
         start = time.perf_counter()
         self.process = subprocess.Popen(
-            self.command, cwd=ROOT, env=os.environ, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            self.one.command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
         while self.process.poll() is None:
             try:
-                requests.get(self.url + QUESTION, timeout=1)
+                requests.get(self.one.url + QUESTION, timeout=1)
                 return self.process, time.perf_counter() - start
             except requests.ConnectionError:
                 time.sleep(0.01)
-        raise SystemExit(f"{' '.join(self.command)[:80]} ended with {self.process.returncode}")
+        raise SystemExit(f"{' '.join(self.one.command)[:80]} ended with {self.process.returncode}")
 
     def __exit__(self, *_) -> None:
         self.process.terminate()
         self.process.wait()
 
 
-def time_batch(command: list[str], url: str) -> float:
+def time_batch(one: Contestant) -> float:
     rows = [{"vol_moving_avg": 100.0 * number, "adj_close_rolling_med": 25.5} for number in range(10_000)]
-    with Running(command, url), requests.Session() as session:
+    with Running(one), requests.Session() as session:
         times = []
         for _ in range(20):
             start = time.perf_counter()
-            session.post(url + "/predict", json={"rows": rows}).raise_for_status()
+            session.post(one.url + "/predict", json={"rows": rows}).raise_for_status()
             times.append(1000 * (time.perf_counter() - start))
     return statistics.median(times)
 
@@ -129,7 +208,7 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--run-dir", type=Path, default=ROOT / "outputs/demo", help="run folder with a model")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=int, default=5, help="of load on each server in each round")
+    parser.add_argument("--seconds", type=int, default=5, help="of load on each server, for each number of connections")
     if not shutil.which("wrk"):
         parser.error("needs wrk: apt-get install wrk")
     return parser.parse_args()
