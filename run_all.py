@@ -71,8 +71,12 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument("--fresh", action="store_true", help="run every stage, also where nothing changed")
     parser.add_argument("--dry-run", action="store_true", help="say what would run, and why")
     parser.add_argument("--serve", action="store_true", help="afterwards serve the model until Ctrl-C")
+    parser.add_argument("--port", metavar="PORT", help="port for --serve, 0 for any; the same as -p PORT")
     parser.add_argument("--quiet", action="store_true", help="print errors only")
-    return parser.parse_args()
+    options = parser.parse_args()
+    if options.port is not None:
+        options.p.append(["PORT", options.port])
+    return options
 
 
 def main() -> int:

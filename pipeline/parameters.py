@@ -45,6 +45,9 @@ PARAMETERS = {
     ),
     "DEVICE": Parameter(str, "where XGBoost trains", choices=("cpu", "cuda")),
     "TUNNEL": Parameter(str, "whether to open a public link", choices=("auto", "ngrok", "none")),
+    "PORT": Parameter(
+        int, "port that --serve listens on, 0 for any", at_least=0, at_most=65_535, of_run=True, default=8_000
+    ),
     "CELL_TIMEOUT": Parameter(
         int, "seconds that one cell may take", at_least=1, at_most=86_400, of_run=True, default=7_200
     ),

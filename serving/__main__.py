@@ -2,19 +2,17 @@
 
 import argparse
 import logging
-import signal
+import os
 import sys
-import threading
 from pathlib import Path
 
 from serving.app import create_app
 from serving.errors import ServingError
-from serving.server import Server
-from serving.tunnel import Tunnel, open_tunnel
+from serving.guard import PublicDoor
+from serving.server import Server, count_cores, listen, tell_address
+from serving.shared import PLACES, Shared
+from serving.tunnel import KEY_VARIABLE, VISITOR_RATE, Keeper, choose_key, find_token
 from serving.watch import ModelWatch
-
-LOOK = 1.0  # seconds between two looks at the tunnel
-LINK_ENDED = "warning: the public link has ended: its agent is gone. Start again for a new one; local serving goes on."
 
 
 def read_arguments() -> argparse.Namespace:
@@ -27,45 +25,49 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument(
         "--tunnel", choices=("auto", "ngrok", "none"), default="none", help="open a public link by ngrok"
     )
+    parser.add_argument(
+        "--public",
+        action="store_true",
+        help="the port is open to all: no /metrics; with SHARE_KEY set, only for its key",
+    )
+    parser.add_argument("--workers", type=count_workers, default=count_cores(), help="processes; default: a core each")
+    parser.add_argument(
+        "--until-eof", action="store_true", help="end with the standard input, and so with whoever holds it"
+    )
     return parser.parse_args()
 
 
-def share(server: Server, mode: str) -> Tunnel | None:
-    """Open the tunnel and print its link; if that fails say why and go on without."""
-    try:
-        tunnel = open_tunnel(server, mode)
-    except ServingError as error:
-        print(f"warning: {error}", file=sys.stderr, flush=True)
-        return None
-    if tunnel:
-        print(f"public link, for whoever you send it to: {tunnel.link}", flush=True)
-    return tunnel
+def count_workers(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or not 1 <= int(text) <= PLACES:
+        raise argparse.ArgumentTypeError(f"there can be 1 to {PLACES} workers, not {text!r}")
+    return int(text)
 
 
 def main() -> int:
     options = read_arguments()
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s")
     models = ModelWatch(options.run_dir)
+    keeper, doors = None, []
     try:
-        models.load()
-        server = Server(create_app(models), options.host, options.port)
+        model = models.load()
+        sockets = [listen(options.host, options.port)]
+        if options.public:
+            doors.append(PublicDoor(sockets[0].getsockname()[1], choose_key() if KEY_VARIABLE in os.environ else ""))
+        if options.tunnel == "ngrok" or (options.tunnel == "auto" and find_token()):
+            sockets.append(listen("127.0.0.1", 0))
+            doors.append(PublicDoor(sockets[1].getsockname()[1], choose_key(), VISITOR_RATE))
+            keeper = Keeper(doors[-1])
+        shared = Shared()
+        server = Server(create_app(models, shared, doors), models, shared, sockets, options.workers)
+        server.start()
+        print(f"serving {model.champion} on {tell_address(sockets[0])} (Ctrl-C to end)", flush=True)
+        server.run(keeper.look if keeper else lambda: None, options.until_eof)
     except ServingError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
-    models.follow()
-    server.start()
-    print(f"serving {models.bundle.champion} on {server.url} (Ctrl-C to end)", flush=True)
-    ended = threading.Event()
-    for one in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(one, lambda *_: ended.set())
-    tunnel = share(server, options.tunnel)
-    while not ended.wait(LOOK):
-        if tunnel and not tunnel.is_open:
-            print(LINK_ENDED, file=sys.stderr, flush=True)
-            tunnel = None
-    if tunnel:
-        tunnel.close()
-    server.stop()
+    finally:
+        if keeper:
+            keeper.close()
     return 0
 
 

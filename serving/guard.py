@@ -1,97 +1,155 @@
-"""What stands between the network and the application: overload, URL lengths, the tunnel's key and rate, counters.
+"""What stands between the network and the application: URL lengths, the public link's key and rate, counters.
 
-The tunnel has a port of its own on loopback. A request that came in there came from the public link; no header
-decides it.
+The public link has a port of its own on loopback. A request that came in there came from the link; no header decides
+it. A server that is public as a whole has one port, and that is a public door.
 """
 
 import hmac
-import json
+import ipaddress
+import re
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import parse_qsl, quote, urlencode
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
-from limits import parse
-from limits.storage import MemoryStorage
-from limits.strategies import MovingWindowRateLimiter
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from serving.answers import JSON_HEADERS, PRIVATE, describe_error
+from serving.shared import Shared
 
 LONGEST_URL = 8_000  # characters
 KEY_NAME = "key"
 COOKIE = "market_key"
 HEADER = "HTTP_X_KEY"
-TUNNEL_RATE = parse("120/minute")  # of one visitor, by the address that the tunnel forwards
-PRIVATE_PATHS = ("/metrics",)  # never answered through the tunnel
+PRIVATE_PATHS = ("/metrics",)  # never answered through the link
+PAGES = ("/", "/docs")
+PREFIX = re.compile(r"(/[A-Za-z0-9._~-]+)+")
+SLASHES = re.compile(r"/+")
+
+Headers = list[tuple[str, str]]
+
+
+@dataclass(frozen=True)
+class PublicDoor:
+    """A port at which visitors come in, who do not see everything."""
+
+    port: int
+    key: str = ""  # that they need; empty if they need none
+    rate: int = 0  # requests of one visitor in any minute, by the address that the tunnel forwards; 0 without limit
 
 
 class Guard:
-    """WSGI middleware around the application. `tunnel_port` and `key` are set when a tunnel opens."""
+    """WSGI middleware around the application."""
 
-    def __init__(self, application: Callable, registry: CollectorRegistry) -> None:
+    def __init__(
+        self,
+        application: WSGIApplication,
+        shared: Shared,
+        doors: Sequence[PublicDoor] = (),
+        origins: Sequence[str] = (),
+    ) -> None:
+        """origins: those whose pages may ask this API; "*" for all."""
         self.application = application
-        self.registry = registry
-        self.tunnel_port: int | None = None
-        self.key = ""
-        self.is_overloaded: Callable[[], bool] = lambda: False
-        self.rates = MovingWindowRateLimiter(MemoryStorage())
-        self.requests = Counter("http_requests", "Answers by status", ["status"], registry=registry)
-        self.seconds = Histogram("http_request_seconds", "Time to answer", registry=registry)
+        self.shared = shared
+        self.doors = {str(door.port): door for door in doors}
+        self.origins = origins
 
-    def expose(self) -> bytes:
-        """The counters in Prometheus' text format."""
-        return generate_latest(self.registry)
-
-    def __call__(self, environ: dict, start_response: Callable) -> Iterable[bytes]:
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         start = time.perf_counter()
+        allowed = self.allow_origin(environ["HTTP_ORIGIN"]) if self.origins and "HTTP_ORIGIN" in environ else []
 
-        def counting_start(status: str, headers: list, exc_info=None) -> Callable:
-            self.requests.labels(status[:3]).inc()
-            self.seconds.observe(time.perf_counter() - start)
-            return start_response(status, headers, exc_info)
+        def counting_start(status: str, headers: Headers, failure: object = None) -> Callable[[bytes], object]:
+            self.shared.count(status[:3], time.perf_counter() - start)
+            if allowed:
+                headers = [*headers, *allowed]
+            return start_response(status, headers, failure)  # type: ignore[arg-type]
 
-        if self.is_overloaded():
-            return refuse(
-                counting_start, "503 Service Unavailable", "Too many requests wait already.", ("Retry-After", "1")
-            )
         if len(environ["PATH_INFO"]) + len(environ["QUERY_STRING"]) > LONGEST_URL:
             return refuse(counting_start, "414 URI Too Long", f"The URL is longer than {LONGEST_URL} characters.")
-        if self.tunnel_port and environ["SERVER_PORT"] == str(self.tunnel_port):
-            return self.answer_visitor(environ, counting_start)
+        tidy_path(environ)
+        if allowed and "HTTP_ACCESS_CONTROL_REQUEST_METHOD" in environ and environ["REQUEST_METHOD"] == "OPTIONS":
+            counting_start("204 No Content", [*PRIVATE.items(), *PREFLIGHT])
+            return []
+        door = self.doors.get(environ["SERVER_PORT"])
+        if door:
+            return self.answer_visitor(door, environ, counting_start)
         return self.application(environ, counting_start)
 
-    def answer_visitor(self, environ: dict, start_response: Callable) -> Iterable[bytes]:
-        """A request through the public link: it needs the key, keeps to the rate, and does not see everything."""
-        visitor = environ.get("HTTP_X_FORWARDED_FOR", "unknown").split(",")[-1].strip()
-        if not self.rates.hit(TUNNEL_RATE, visitor):
-            wait = max(1, int(self.rates.get_window_stats(TUNNEL_RATE, visitor).reset_time - time.time()))
-            message = f"More than {TUNNEL_RATE.amount} requests in a minute."
-            return refuse(start_response, "429 Too Many Requests", message, ("Retry-After", str(wait)))
-        arguments = parse_qsl(environ["QUERY_STRING"], keep_blank_values=True)
+    def allow_origin(self, origin: str) -> Headers:
+        headers = [("Vary", "Origin")]
+        if "*" in self.origins or origin in self.origins:
+            headers += [("Access-Control-Allow-Origin", origin), ("Access-Control-Expose-Headers", "X-Model-Version")]
+        return headers
+
+    def answer_visitor(
+        self, door: PublicDoor, environ: WSGIEnvironment, start_response: StartResponse
+    ) -> Iterable[bytes]:
+        """A request from outside: it keeps to the rate, has the key, and does not see everything."""
+        wait = self.shared.hit(name_visitor(environ), door.rate) if door.rate else 0.0
+        if wait:
+            message = f"More than {door.rate} requests in a minute."
+            return refuse(start_response, "429 Too Many Requests", message, ("Retry-After", str(int(wait) + 1)))
+        arguments = parse_qsl(environ["QUERY_STRING"], keep_blank_values=True, encoding="latin-1")
         given = [value for name, value in arguments if name == KEY_NAME]
-        known = bool(self.key) and any(
-            hmac.compare_digest(one.encode(), self.key.encode()) for one in [*given, *read_keys(environ)]
-        )
-        if not known:
+        if door.key and not any(
+            hmac.compare_digest(one.encode("latin-1", "replace"), door.key.encode())
+            for one in [*given, *read_keys(environ)]
+        ):
             return refuse(
                 start_response, "401 Unauthorized", "This link needs its key: ask the sender for the whole link."
             )
-        if environ["PATH_INFO"].rstrip("/") in PRIVATE_PATHS:
-            return refuse(start_response, "404 Not Found", "Not available through a link.")
-        rest = urlencode([(name, value) for name, value in arguments if name != KEY_NAME])
-        if given and environ["PATH_INFO"] == "/":
-            # Keep the key out of the address bar, and so out of screenshots and histories.
-            cookie = f"{COOKIE}={self.key}; Path=/; HttpOnly; SameSite=Lax"
-            secure = "; Secure" if environ.get("HTTP_X_FORWARDED_PROTO") == "https" else ""
-            start_response(
-                "303 See Other", [("Location", "/"), ("Set-Cookie", cookie + secure), ("Content-Length", "0")]
-            )
-            return [b""]
-        if given:
-            environ["QUERY_STRING"] = rest
+        path = environ["PATH_INFO"]
+        if path.rstrip("/") in PRIVATE_PATHS:
+            return refuse(start_response, "404 Not Found", "Not available from outside.")
+        if door.key and given:
+            rest = [(name, value) for name, value in arguments if name != KEY_NAME]
+            environ["QUERY_STRING"] = urlencode(rest, encoding="latin-1")
+            if environ["REQUEST_METHOD"] == "GET" and (path in PAGES or "text/html" in environ.get("HTTP_ACCEPT", "")):
+                return move_key(environ, start_response, door.key)
         return self.application(environ, start_response)
 
 
-def read_keys(environ: dict) -> list[str]:
+PREFLIGHT = [
+    ("Access-Control-Allow-Methods", "GET, POST"),
+    ("Access-Control-Allow-Headers", "Content-Type, X-Key, If-None-Match"),
+    ("Access-Control-Max-Age", "600"),
+]
+
+
+def tidy_path(environ: WSGIEnvironment) -> None:
+    """Have everybody behind see one path, however many slashes it was written with, and the prefix that a proxy cut."""
+    path = environ["PATH_INFO"]
+    if not path.startswith("/") or "//" in path:
+        environ["PATH_INFO"] = SLASHES.sub("/", "/" + path)
+    prefix = environ.get("HTTP_X_FORWARDED_PREFIX", "").rstrip("/")
+    if prefix and len(prefix) < 200 and PREFIX.fullmatch(prefix):
+        environ["SCRIPT_NAME"] = prefix
+
+
+def name_visitor(environ: WSGIEnvironment) -> str:
+    """The address that the tunnel says; of an IPv6 address the network, since a visitor has all the rest of it."""
+    address: str = environ.get("HTTP_X_FORWARDED_FOR", "unknown").split(",")[-1].strip()
+    if ":" in address:
+        try:
+            return str(ipaddress.ip_network((address, 64), strict=False))
+        except ValueError:
+            pass
+    return address
+
+
+def move_key(environ: WSGIEnvironment, start_response: StartResponse, key: str) -> list[bytes]:
+    """Put the key into a cookie, out of the address bar, and so out of screenshots and histories."""
+    prefix = environ.get("SCRIPT_NAME", "")
+    cookie = f"{COOKIE}={key}; Path={prefix}/; HttpOnly; SameSite=Lax"
+    secure = "; Secure" if environ.get("HTTP_X_FORWARDED_PROTO") == "https" else ""
+    name = environ["PATH_INFO"].rpartition("/")[2].encode("latin-1")
+    place = "./" + quote(name) + ("?" + environ["QUERY_STRING"] if environ["QUERY_STRING"] else "")
+    headers = [("Location", place), ("Set-Cookie", cookie + secure), ("Content-Length", "0")]
+    start_response("303 See Other", [*PRIVATE.items(), *headers])
+    return [b""]
+
+
+def read_keys(environ: WSGIEnvironment) -> list[str]:
     """Keys in the cookie and in the header X-Key."""
     keys = [environ[HEADER]] if HEADER in environ else []
     try:
@@ -101,8 +159,9 @@ def read_keys(environ: dict) -> list[str]:
     return keys + ([cookies[COOKIE].value] if COOKIE in cookies else [])
 
 
-def refuse(start_response: Callable, status: str, message: str, *headers: tuple[str, str]) -> list[bytes]:
-    body = json.dumps({"error": message}).encode()
-    base = [("Content-Type", "application/json"), ("Content-Length", str(len(body))), ("Cache-Control", "no-store")]
-    start_response(status, [*base, *headers])
+def refuse(
+    start_response: Callable[[str, Headers], object], status: str, message: str, *headers: tuple[str, str]
+) -> list[bytes]:
+    body = describe_error(message)
+    start_response(status, [*JSON_HEADERS, ("Content-Length", str(len(body))), *headers])
     return [body]

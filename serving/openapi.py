@@ -6,9 +6,9 @@ from apispec import APISpec
 from apispec.yaml_utils import load_operations_from_docstring
 from flask import Flask
 
-from serving.questions import LARGEST, LONGEST_BATCH
+from serving.questions import LARGEST, LONGEST_BATCH, LONGEST_SYMBOL, MOST_SYMBOLS
 
-FEATURE_SCHEMAS = {
+FEATURE_SCHEMAS: dict[str, dict[str, object]] = {
     "vol_moving_avg": {
         "type": "number",
         "minimum": 0,
@@ -31,9 +31,18 @@ INTERVAL = {
     "high": {**WHOLE, "description": "upper bound of the 80% interval"},
 }
 MODEL = {"type": "object", "properties": {"name": {"type": "string"}, "version": {"type": "string"}}}
-SCHEMAS = {
+FORECAST = {
+    "symbol": {"type": "string"},
+    "name": {"type": "string", "nullable": True},
+    "date": {"type": "string", "format": "date", "description": "the trading day that is forecast"},
+    **INTERVAL,
+    "features": {"type": "object", "description": "what the forecast was made from"},
+}
+SCHEMAS: dict[str, dict[str, object]] = {
     "Answer": {
         "type": "object",
+        "description": "The volume is the median. The interval is one of distributional conformal prediction: the "
+        "levels at which the learned distribution is cut were right in a later period, for each class of size",
         "required": ["volume", "low", "high", "in_range", "model"],
         "properties": {
             **INTERVAL,
@@ -60,6 +69,12 @@ SCHEMAS = {
         },
         "example": {"rows": [EXAMPLES]},
     },
+    "Csv": {
+        "type": "string",
+        "description": "A header with both names and a line for each row; text/tab-separated-values with tabs",
+        "example": "vol_moving_avg,adj_close_rolling_med\n12345,25\n",
+        "enum": ["vol_moving_avg,adj_close_rolling_med\n12345,25\n"],
+    },
     "Predictions": {
         "type": "object",
         "required": ["predictions"],
@@ -67,14 +82,40 @@ SCHEMAS = {
     },
     "Forecast": {
         "type": "object",
+        "description": "The interval is split conformal: quantiles of the actual Volume by its forecast in a later "
+        "period, for each class of size",
         "required": ["symbol", "date", "volume", "low", "high"],
         "properties": {
-            "symbol": {"type": "string"},
-            "name": {"type": "string", "nullable": True},
-            "date": {"type": "string", "format": "date", "description": "the trading day that is forecast"},
-            **INTERVAL,
-            "features": {"type": "object", "description": "what the forecast was made from"},
+            **FORECAST,
             "recent": {"type": "object", "description": "dates, Volume and its 30-day mean of the last days"},
+        },
+    },
+    "SymbolList": {
+        "type": "object",
+        "required": ["symbols"],
+        "additionalProperties": False,
+        "properties": {
+            "symbols": {
+                "type": "array",
+                "minItems": 1,
+                "maxItems": MOST_SYMBOLS,
+                "items": {"type": "string", "minLength": 1, "maxLength": LONGEST_SYMBOL},
+            }
+        },
+        "example": {"symbols": ["AAPL", "MSFT"]},
+    },
+    "Forecasts": {
+        "type": "object",
+        "required": ["forecasts"],
+        "properties": {
+            "forecasts": {
+                "type": "array",
+                "items": {
+                    "type": "object",
+                    "required": ["symbol"],
+                    "properties": {**FORECAST, "error": {"type": "string"}},
+                },
+            }
         },
     },
     "Symbols": {
@@ -89,16 +130,25 @@ SCHEMAS = {
     },
 }
 RESPONSES = {
-    "BadRequest": "The request cannot be answered; `field` names what is wrong",
+    "BadRequest": "The request cannot be answered; field names what is wrong",
     "NotFound": "There is no such thing",
     "TooLarge": "The body is larger than 2 MB",
-    "NotReady": "No model is loaded yet, or too many requests wait",
+    "WrongType": "The body is of another type than this takes, or its type is not said",
+    "NoKey": "Through a public link: its key is missing or wrong",
+    "TooLong": "The address is longer than 8,000 characters",
+    "TooMany": "Through a public link: more than 120 requests in a minute; Retry-After says when to come back",
+    "NotReady": "No model is loaded yet, or too much waits; Retry-After says when to come back",
 }
+ANYWHERE = {"401": "NoKey", "414": "TooLong", "429": "TooMany", "503": "NotReady"}
+ORDER = ("/predict", "/forecast/{symbol}", "/forecast", "/symbols", "/ready", "/health", "/openapi.json")
 
 
-def describe_api(app: Flask) -> dict[str, Any]:
-    """The OpenAPI document of every view that has operations in its docstring."""
-    spec = APISpec(title="Stock market volume", version="1", openapi_version="3.0.3")
+def describe_api(app: Flask, prefix: str = "") -> dict[str, Any]:
+    """The OpenAPI document of every view that has operations in its docstring, in the order in which people need them.
+
+    prefix: the path under which a proxy shows this server.
+    """
+    spec = APISpec(title="Stock market volume", version="1", openapi_version="3.0.3", servers=[{"url": prefix or "/"}])
     for name, schema in SCHEMAS.items():
         spec.components.schema(name, schema)
     error = {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}}
@@ -108,12 +158,22 @@ def describe_api(app: Flask) -> dict[str, Any]:
         spec.components.parameter(
             name, "query", {"name": name, "required": True, "schema": schema, "example": EXAMPLES[name]}
         )
-    detail = {"type": "string", "enum": ["true", "false", "1", "0"]}
+    detail = {
+        "type": "string",
+        "enum": ["true", "false", "1", "0"],
+        "description": "true for the interval, the model and whether training has seen such a day",
+    }
     spec.components.parameter(
         "detail", "query", {"name": "detail", "required": False, "schema": detail, "example": "true"}
     )
-    for rule in sorted(app.url_map.iter_rules(), key=lambda rule: rule.rule):
+    paths: dict[str, dict[str, Any]] = {}
+    for rule in app.url_map.iter_rules():
         operations = load_operations_from_docstring(app.view_functions[rule.endpoint].__doc__ or "")
         if operations:
-            spec.path(rule.rule.replace("<", "{").replace(">", "}"), operations=operations)
+            paths.setdefault(rule.rule.replace("<", "{").replace(">", "}"), {}).update(operations)
+    for path in sorted(paths, key=ORDER.index):
+        for operation in paths[path].values():
+            for status, name in ANYWHERE.items():
+                operation["responses"].setdefault(status, {"$ref": f"#/components/responses/{name}"})
+        spec.path(path, operations=paths[path])
     return spec.to_dict()

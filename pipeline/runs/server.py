@@ -10,7 +10,8 @@ from pipeline.runs.plan import Plan
 
 def serve(plan: Plan) -> int:
     """Serve the run's model in a process of its own until Ctrl-C or SIGTERM. Returns its exit code."""
-    command = [sys.executable, "-m", "serving", "--run-dir", str(plan.run), "--tunnel", plan["TUNNEL"]]
+    command = [sys.executable, "-m", "serving", "--run-dir", str(plan.run), "--port", str(plan["PORT"])]
+    command += ["--tunnel", plan["TUNNEL"]]
     with subprocess.Popen(command, cwd=ROOT, env=make_python_environment()) as server:
         signal.signal(signal.SIGTERM, lambda *_: server.terminate())
         try:

@@ -27,12 +27,13 @@ class Api(BaseHTTPRequestHandler):
     def do_POST(self):
         wanted = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         target = urlsplit(wanted["upstream"]["url"])
-        public = socket.create_server(("127.0.0.1", 0))
+        port = int(urlsplit(wanted["url"]).port) if "url" in wanted else 0
+        public = socket.create_server(("127.0.0.1", port))
         threading.Thread(target=accept, args=(public, (target.hostname, target.port)), daemon=True).start()
         name = wanted["name"]
         endpoints[name] = {
             "name": name,
-            "url": f"http://127.0.0.1:{public.getsockname()[1]}",
+            "url": wanted.get("url", f"http://127.0.0.1:{public.getsockname()[1]}"),
             "uri": f"/api/endpoints/{name}",
         }
         self.answer(201, endpoints[name])

@@ -15,8 +15,8 @@ EXAMPLES = int(os.environ.get("API_EXAMPLES", "30"))  # of each operation
 @pytest.mark.parametrize(
     "operation",
     [
-        "GET /predict", "POST /predict", "GET /forecast/{symbol}", "GET /symbols", "GET /health", "GET /ready",
-        "GET /openapi.json",
+        "GET /predict", "POST /predict", "GET /forecast/{symbol}", "POST /forecast", "GET /symbols", "GET /health",
+        "GET /ready", "GET /openapi.json",
     ],
 )  # fmt: skip
 def test_every_answer_is_as_described(server, operation):
@@ -29,3 +29,16 @@ def test_every_answer_is_as_described(server, operation):
         case.call_and_validate()
 
     ask()
+
+
+def test_answers_lead_to_questions_that_hold_too(server):
+    """What /symbols finds has a forecast: along the description's links."""
+    schema = schemathesis.openapi.from_url(server.url + "/openapi.json")
+    machine = schema.as_state_machine()
+    limits = settings(
+        max_examples=max(3, EXAMPLES // 10),
+        stateful_step_count=6,
+        deadline=None,
+        suppress_health_check=list(HealthCheck),
+    )
+    machine.run(settings=limits)

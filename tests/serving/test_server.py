@@ -12,38 +12,12 @@ from pathlib import Path
 import httpx
 import psutil
 import pytest
+from in_process import start_worker
+from running import QUESTION, ROOT
 from small_model import publish_model
 
-import serving.server
-
-ROOT = Path(serving.server.__file__).parents[1]
-QUESTION = "/predict?vol_moving_avg=11500&adj_close_rolling_med=25"
-
-
-@pytest.fixture
-def start(run_dir, tmp_path):
-    """Starts `python -m serving` and gives the process and its first line's address."""
-    running = []
-
-    def begin(*arguments, **environment):
-        command = [sys.executable, "-m", "serving", "--run-dir", str(run_dir), "--port", "0", *arguments]
-        process = subprocess.Popen(
-            command,
-            cwd=ROOT,
-            env={**os.environ, "HOME": str(tmp_path), **environment},
-            text=True,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-        )
-        running.append(process)
-        line = process.stdout.readline()
-        assert " on http://" in line, line
-        return process, line.split(" on ")[1].split()[0]
-
-    yield begin
-    for process in running:
-        process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=10)
+from serving.app import create_app
+from serving.connection import Limits
 
 
 def test_starts_small_and_ends_when_told(start):
@@ -51,9 +25,12 @@ def test_starts_small_and_ends_when_told(start):
     assert httpx.get(url + QUESTION).json() == 10_580
     loaded = Path(f"/proc/{process.pid}/maps").read_text()
     assert not any(name in loaded for name in ("pandas", "pyarrow", "sklearn"))
-    assert psutil.Process(process.pid).memory_info().rss < 150 * 2**20
+    family = [psutil.Process(process.pid), *psutil.Process(process.pid).children()]
+    assert len(family) == 3
+    assert all(one.memory_info().rss < 60 * 2**20 for one in family)
     process.send_signal(signal.SIGINT)
     assert process.wait(10) == 0
+    assert not [one for one in family if one.is_running()]
 
 
 def run_serving(*arguments):
@@ -99,15 +76,63 @@ def test_a_body_of_ten_megabytes_is_refused(http):
     assert answer.status_code == 413
 
 
-def test_a_client_that_trickles_is_cut_off(server, http, monkeypatch):
-    monkeypatch.setattr(serving.server, "LONGEST_ARRIVAL", 0.5)
-    with socket.create_connection(("127.0.0.1", server.port)) as slow:
+@pytest.fixture
+def serve(models):
+    """Starts a worker with limits of the test's choice."""
+    running = []
+
+    def begin(**limits):
+        running.append(start_worker(create_app(models), Limits(**limits)))
+        return running[-1]
+
+    yield begin
+    for one in running:
+        one.stop()
+
+
+def connect(server):
+    return socket.create_connection(("127.0.0.1", server.port), timeout=30)
+
+
+def ask_over(connection, request=b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n"):
+    connection.sendall(request)
+    return connection.recv(65_536)
+
+
+def test_a_client_that_trickles_is_cut_off(serve):
+    server = serve(arrival=0.5)
+    with connect(server) as slow:
         slow.settimeout(5)
         with pytest.raises(ConnectionError):
             for byte in b"GET /health HTTP/1.1\r\nX-Long: " + b"y" * 100:
                 slow.sendall(bytes([byte]))
                 time.sleep(0.05)
-    assert http.get("/health").status_code == 200
+    assert httpx.get(server.url + "/health").status_code == 200
+
+
+@pytest.mark.parametrize("framing", [b"Content-Length: 1000\r\n\r\n{", b"Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\n"])
+def test_a_body_that_never_ends_is_cut_off(serve, framing):
+    server = serve(arrival=0.5)
+    with connect(server) as slow:
+        assert ask_over(slow, b"POST /predict HTTP/1.1\r\nHost: x\r\n" + framing).startswith(b"HTTP/1.1 408 ")
+        assert slow.recv(1) == b""
+
+
+def test_an_answer_that_nobody_reads_is_given_up(serve):
+    """Its sender is cut off; others are answered meanwhile, and what it held is free again."""
+    server = serve(reading=1.0)
+    many = b'{"rows": [' + b",".join([b'{"vol_moving_avg": 1e18, "adj_close_rolling_med": 1}'] * 10_000) + b"]}"
+    request = b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+    with socket.socket() as deaf:
+        deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+        deaf.connect(("127.0.0.1", server.port))
+        deaf.settimeout(10)
+        with pytest.raises(OSError):
+            for _ in range(100):
+                deaf.sendall(request % len(many) + many)
+                assert httpx.get(server.url + "/health").status_code == 200
+    while server.worker.conversations.held:
+        time.sleep(0.05)
 
 
 def call_at_once(url: str, callers: int, rows: int) -> list[bytes]:
@@ -137,38 +162,88 @@ def test_too_much_load_is_refused_and_forgotten(start):
     does not grow with them, and it ends.
     """
     process, url = start()
-    server = psutil.Process(process.pid)
+    workers = psutil.Process(process.pid).children()
     statuses, memory = set(), []
     for _ in range(3):
         answers = call_at_once(url, callers=160, rows=4_000)
         statuses |= {answer.split()[1] for answer in answers}
         assert all(b"Retry-After: 1" in answer for answer in answers if answer.split()[1] == b"503")
-        memory.append(server.memory_info().rss)
+        memory.append(sum(one.memory_info().rss for one in workers))
     assert statuses == {b"200", b"503"}
     assert httpx.get(url + QUESTION).json() == 10_580
     assert memory[-1] < memory[0] + 30 * 2**20
-    assert memory[-1] < 250 * 2**20
+    assert memory[-1] < 300 * 2**20
 
 
-def test_an_idle_connection_is_closed(server, http, monkeypatch):
+def test_an_idle_connection_is_closed(serve):
     """Who connects and says nothing does not keep a place."""
-    monkeypatch.setattr(server._server.adj, "channel_timeout", 0.5)
-    with socket.create_connection(("127.0.0.1", server.port), timeout=30) as idle:
+    server = serve(idle=0.5)
+    with connect(server) as idle:
         assert idle.recv(1) == b""
-    assert http.get("/health").status_code == 200
+    assert httpx.get(server.url + "/health").status_code == 200
 
 
-def test_connections_beyond_the_limit_wait_for_a_place(start):
-    """With every place taken by silent clients, the next one waits in the kernel, and is answered when one leaves."""
-    _, url = start()
-    host, port = url.removeprefix("http://").split(":")
-    silent = [socket.create_connection((host, int(port)), timeout=30) for _ in range(serving.server.MOST_CONNECTIONS)]
-    time.sleep(0.5)
-    with pytest.raises(httpx.ReadTimeout):
-        httpx.get(url + "/health", timeout=1)
-    for one in silent:
+def test_when_all_places_are_taken_the_longest_idle_goes_first(serve):
+    server = serve(connections=3, grace=0.3)
+    with connect(server) as oldest, connect(server) as silent, connect(server) as slow:
+        silent.setblocking(False)
+        slow.sendall(b"GET /health HTTP/1.1\r\nX: ")
+        time.sleep(0.2)
+        assert ask_over(oldest).startswith(b"HTTP/1.1 200 ")  # now it is the youngest
+        time.sleep(0.2)
+        assert httpx.get(server.url + "/health").status_code == 200
+        assert ask_over(oldest).startswith(b"HTTP/1.1 200 ")
+        assert silent.recv(1) == b""
+
+
+def test_when_all_places_are_in_use_a_newcomer_is_told_to_come_back(serve):
+    server = serve(connections=3, grace=60)
+    with connect(server) as one, connect(server) as two, connect(server) as three:
+        assert all(ask_over(used).startswith(b"HTTP/1.1 200 ") for used in (one, two, three))
+        refused = httpx.get(server.url + "/health")
+        assert (refused.status_code, refused.headers["Retry-After"]) == (503, "1")
+        assert refused.headers["X-Content-Type-Options"] == "nosniff"
+        assert ask_over(one).startswith(b"HTTP/1.1 200 ")
+
+
+def test_a_full_worker_leaves_newcomers_at_every_door_to_the_others(models):
+    """The other one does not exist, so they wait; the connection that is there goes on, and makes room by its end."""
+    server = start_worker(create_app(models), Limits(connections=1, grace=60), doors=2, workers=2)
+    with socket.create_connection(("127.0.0.1", server.ports[0]), timeout=30) as first:
+        assert ask_over(first).startswith(b"HTTP/1.1 200 ")
+        waiting = [socket.create_connection(("127.0.0.1", port), timeout=30) for port in server.ports * 4]
+        time.sleep(0.3)
+        assert ask_over(first).startswith(b"HTTP/1.1 200 ")
+    assert ask_over(waiting[0]).startswith(b"HTTP/1.1 200 ")
+    for one in waiting:
         one.close()
-    assert httpx.get(url + "/health", timeout=30).status_code == 200
+    server.stop()
+
+
+def test_bodies_under_way_are_bounded_in_all(serve):
+    server = serve(memory=1_000_000)
+    head = b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 900000\r\n\r\n"
+    with connect(server) as first, connect(server) as second:
+        first.sendall(head + b" " * 800_000)
+        while server.worker.conversations.held < 800_000:
+            time.sleep(0.01)
+        assert ask_over(second, head + b" " * 800_000).startswith(b"HTTP/1.1 503 ")
+        assert httpx.get(server.url + "/health").status_code == 200
+        first.sendall(b" " * 100_000)
+        assert first.recv(1_000).startswith(b"HTTP/1.1 400 ")
+
+
+def test_requests_in_a_row_are_answered_in_their_order(serve):
+    """Sent all at once over one connection, large ones among them."""
+    server = serve()
+    rows = json.dumps({"rows": [{"vol_moving_avg": 11_500, "adj_close_rolling_med": 25}] * 1_000}).encode()
+    batch = b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+    one = b"GET " + QUESTION.encode() + b" HTTP/1.1\r\nHost: x\r\n"
+    with connect(server) as connection:
+        connection.sendall((one + b"\r\n" + batch % len(rows) + rows) * 3 + one + b"Connection: close\r\n\r\n")
+        answers = connection.makefile("rb").read()
+    bodies = [answer.partition(b"\r\n\r\n")[2] for answer in answers.split(b"HTTP/1.1 200 OK")[1:]]
+    assert [len(body) for body in bodies] == [6, 6_018, 6, 6_018, 6, 6_018, 6]
 
 
 # The public link, through a stand-in for ngrok's agent that really forwards.
@@ -205,11 +280,56 @@ def test_only_the_whole_link_opens(link):
     assert httpx.get(local + "/metrics").status_code == 200
 
 
+def test_the_key_stays_in_no_address_bar(link):
+    """Of a browser; a program may send it with every question."""
+    public, key, *_ = link
+    for path in ("/", "/docs", "/docs/", "/forecast/AAPL", "/symbols?q=A", "/nothing/here"):
+        with httpx.Client(base_url=public, follow_redirects=True, headers={"Accept": "text/html"}) as browser:
+            shown = browser.get(path + ("&" if "?" in path else "?") + f"key={key}")
+        assert shown.history[0].status_code == 303
+        assert shown.history[0].headers["Location"].startswith("./")
+        assert str(shown.url) == public + path
+        assert shown.status_code in (200, 404)
+    assert httpx.get(f"{public}{QUESTION}&key={key}").json() == 10_580
+
+
+def ask_raw(public: str, request: bytes) -> bytes:
+    """All that comes back until the server closes."""
+    host, port = public.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=20) as visitor:
+        visitor.sendall(request)
+        return visitor.makefile("rb").read()
+
+
+def test_no_way_to_write_it_leads_to_what_is_private(link):
+    public, key, *_ = link
+    head = f"Host: x\r\nX-Key: {key}\r\nConnection: close\r\n\r\n".encode()
+    for target in (
+        b"metrics",
+        b"/metrics",
+        b"//metrics",
+        b"/metrics/",
+        b"/%6detrics",
+        b"/./metrics",
+        b"http://x/metrics",
+    ):
+        answer = ask_raw(public, b"GET " + target + b" HTTP/1.1\r\n" + head)
+        assert answer.split()[1] in (b"400", b"404")
+        assert b"http_requests" not in answer
+
+
+def test_whoever_is_refused_at_the_link_gives_up_the_place(link):
+    answer = ask_raw(link[0], b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert answer.startswith(b"HTTP/1.1 401 ")
+    assert b"nosniff" in answer
+
+
 def test_visitors_are_rate_limited_one_by_one_and_local_callers_are_not(link):
     public, key, local, _ = link
     with httpx.Client(base_url=public, headers={"X-Key": key, "X-Forwarded-For": "203.0.113.5"}) as visitor:
         answers = [visitor.get(QUESTION) for _ in range(130)]
     assert {answer.status_code for answer in answers} == {200, 429}
+    assert sum(answer.status_code == 200 for answer in answers) == 120  # though two processes count
     assert int(answers[-1].headers["Retry-After"]) > 0
     other = {"X-Key": key, "X-Forwarded-For": "203.0.113.6"}
     assert httpx.get(public + QUESTION, headers=other).status_code == 200
@@ -228,9 +348,9 @@ def test_the_agent_ends_with_the_server_and_the_token_is_nowhere_to_be_read(link
     assert not psutil.pid_exists(seen["pid"])
 
 
-def test_a_link_survives_a_pause_and_its_end_is_told(link, agent):
-    """The network drops and comes back: so does the link. The agent dies: the owner reads it, local serving goes on."""
-    public, key, url, process = link
+def test_a_link_survives_a_pause(link, agent):
+    """The network drops and comes back: so does the link."""
+    public, key, _, _ = link
     agent_pid = json.loads(Path(agent["AGENT_SEEN"]).read_text())["pid"]
     with httpx.Client(headers={"X-Key": key}, timeout=1) as visitor:
         os.kill(agent_pid, signal.SIGSTOP)
@@ -238,17 +358,53 @@ def test_a_link_survives_a_pause_and_its_end_is_told(link, agent):
             visitor.get(public + QUESTION)
         os.kill(agent_pid, signal.SIGCONT)
         assert visitor.get(public + QUESTION, timeout=10).json() == 10_580
-    os.kill(agent_pid, signal.SIGKILL)
-    while "public link has ended" not in (line := process.stdout.readline()):
-        assert line, "the server ended"
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as one:
+        return one.getsockname()[1]
+
+
+def test_a_link_that_dropped_is_opened_again(start, agent):
+    """The agent dies: the same key opens the next link, and the owner reads it. With a domain it is the same link."""
+    domain = f"stays.localhost:{free_port()}"
+    process, url = start(
+        "--tunnel", "ngrok", NGROK_AUTHTOKEN="secret-token-1", NGROK_DOMAIN=domain, SHARE_KEY="k" * 20, **agent
+    )
+    line = process.stdout.readline()
+    assert line.endswith(f"//{domain}/?key={'k' * 20}\n"), line
+    local = "http://127.0.0.1:" + domain.rpartition(":")[2]
+    assert httpx.get(local + QUESTION, headers={"X-Key": "k" * 20}).json() == 10_580
+    os.kill(json.loads(Path(agent["AGENT_SEEN"]).read_text())["pid"], signal.SIGKILL)
+    assert "works again" in process.stdout.readline()
+    assert httpx.get(local + QUESTION, headers={"X-Key": "k" * 20}).json() == 10_580
     assert httpx.get(url + QUESTION).json() == 10_580
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("SHARE_KEY", "short"), ("SHARE_KEY", "with a blank in it"), ("NGROK_DOMAIN", "no domain/x")]
+)
+def test_a_key_or_domain_that_cannot_be_is_named(run_dir, agent, name, value):
+    environment = {**os.environ, **agent, "NGROK_AUTHTOKEN": "good", name: value}
+    command = [sys.executable, "-m", "serving", "--run-dir", str(run_dir), "--port", "0", "--tunnel", "ngrok"]
+    with subprocess.Popen(command, cwd=ROOT, env=environment, text=True, stdout=subprocess.PIPE, stderr=-2) as process:
+        assert any(line.startswith(("error: ", "warning: ")) and name in line for line in process.stdout)
+        process.terminate()
+
+
+def test_a_run_refuses_a_port_that_cannot_be_before_any_work(tmp_path):
+    command = [sys.executable, "run_all.py", "--serve", "--port", "65536", "--run-dir", str(tmp_path / "run")]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert ended.returncode == 2
+    assert "PORT" in ended.stderr
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_run_that_serves_shares_its_link_and_keeps_the_token_to_itself(agent, tmp_path):
     """run_all.py --serve: the link on the terminal, a visitor with it, and the end by one signal to the run."""
     run = tmp_path / "run"
     publish_model(run, "20260102T030405000000-0123abcd")
-    command = [sys.executable, "run_all.py", "--only", "serve", "--serve", "--run-dir", str(run)]
+    command = [sys.executable, "run_all.py", "--only", "serve", "--serve", "--port", "0", "--run-dir", str(run)]
     environment = {**os.environ, **agent, "NGROK_AUTHTOKEN": "secret-token-2", "PYTHONUNBUFFERED": "1"}
     environment["http_proxy"] = "http://127.0.0.1:9"  # leads out of this machine, not to its own agent and server
     with subprocess.Popen(command, cwd=ROOT, env=environment, text=True, stdout=subprocess.PIPE, stderr=-2) as process:
@@ -263,7 +419,7 @@ def test_a_run_that_serves_shares_its_link_and_keeps_the_token_to_itself(agent, 
         started = psutil.Process(process.pid).children(recursive=True)
         process.send_signal(signal.SIGTERM)
         printed += process.communicate(timeout=20)[0]
-    assert len(started) >= 2  # the server and the agent
+    assert len(started) >= 4  # the server, a worker, who keeps the tunnel, and the agent
     assert not [one for one in started if one.is_running()]
     key = link.partition("key=")[2]
     kept = [path for path in run.rglob("*") if path.is_file()]

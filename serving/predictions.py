@@ -1,0 +1,134 @@
+"""Predictions from the two features: one by its address, many by a body."""
+
+import csv
+import io
+import json
+from collections.abc import Iterable
+from urllib.parse import parse_qs
+from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
+import numpy as np
+from flask import Flask, Response, abort, request
+
+from serving.answers import JSON_HEADERS, describe_error
+from serving.model import FEATURES, Answer
+from serving.questions import CSV_TYPES, QuestionError, Rows, read_batch, read_csv, read_json, read_query
+from serving.replies import answer_json, answer_not_ready, name_model
+from serving.watch import ModelWatch
+
+Headers = list[tuple[str, str]]
+
+
+def answer_query(models: ModelWatch, query: str) -> tuple[str, Headers, bytes]:
+    """Status, headers and body for GET /predict.
+
+    No Flask in it: nine of ten requests are this one, and Flask's request, response and headers take longer than all
+    the rest of it together.
+    """
+    try:
+        volume, price, detail = read_query(parse_qs(query, keep_blank_values=True))
+    except QuestionError as error:
+        return finish("400 BAD REQUEST", describe_error(str(error), error.field))
+    bundle = models.bundle
+    if bundle is None:
+        return finish("503 SERVICE UNAVAILABLE", describe_error(models.reason), ("Retry-After", "2"))
+    answer = bundle.model.answer(volume, price)
+    if detail:
+        body = json.dumps({**vars(answer), "model": name_model(bundle)}, separators=(",", ":")) + "\n"
+    else:
+        body = f"{answer.volume}\n"
+    return finish("200 OK", body.encode(), ("X-Model-Version", bundle.version))
+
+
+def finish(status: str, body: bytes, *headers: tuple[str, str]) -> tuple[str, Headers, bytes]:
+    return status, [*JSON_HEADERS, *headers, ("Content-Length", str(len(body)))], body
+
+
+class Shortcut:
+    """WSGI middleware that answers GET /predict before Flask does."""
+
+    def __init__(self, application: WSGIApplication, models: ModelWatch) -> None:
+        self.application = application
+        self.models = models
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        if environ["PATH_INFO"] == "/predict" and environ["REQUEST_METHOD"] == "GET":
+            status, headers, body = answer_query(self.models, environ["QUERY_STRING"])
+            start_response(status, headers)
+            return [body]
+        return self.application(environ, start_response)
+
+
+def add_predictions(app: Flask, models: ModelWatch) -> None:
+    @app.get("/predict")
+    def predict_one() -> Response:
+        """Predict the Volume of a day from the two features.
+        ---
+        get:
+          operationId: predict
+          summary: Predict the Volume of a day from its two features
+          parameters:
+            - vol_moving_avg
+            - adj_close_rolling_med
+            - detail
+          responses:
+            '200':
+              description: The predicted Volume in shares; with detail=true the object
+              content:
+                application/json:
+                  schema: {oneOf: [{type: integer, minimum: 0}, {$ref: '#/components/schemas/Answer'}]}
+            '400': {$ref: '#/components/responses/BadRequest'}
+        """
+        status, headers, body = answer_query(models, request.environ["QUERY_STRING"])
+        return Response(body, status, headers)
+
+    @app.post("/predict")
+    def predict_batch() -> Response:
+        """Predict the Volume of many days.
+        ---
+        post:
+          operationId: predictMany
+          summary: Predict up to 10,000 rows at once
+          requestBody:
+            required: true
+            content:
+              application/json:
+                schema: {$ref: '#/components/schemas/Batch'}
+              text/csv:
+                schema: {$ref: '#/components/schemas/Csv'}
+          responses:
+            '200':
+              description: The predicted Volumes in the order of the rows; CSV is answered with CSV
+              content:
+                application/json:
+                  schema: {$ref: '#/components/schemas/Predictions'}
+                text/csv:
+                  schema: {type: string}
+            '400': {$ref: '#/components/responses/BadRequest'}
+            '413': {$ref: '#/components/responses/TooLarge'}
+            '415': {$ref: '#/components/responses/WrongType'}
+        """
+        is_csv = request.mimetype in CSV_TYPES
+        if not is_csv and not request.is_json:
+            abort(415)
+        body = request.get_data(cache=False)
+        rows = read_csv(body, CSV_TYPES[request.mimetype]) if is_csv else read_batch(read_json(body))
+        bundle = models.bundle
+        if bundle is None:
+            return answer_not_ready(models)
+        if not is_csv:
+            return answer_json({"predictions": bundle.model.predict_all(*rows)}, bundle)
+        response = Response(write_csv(rows, bundle.model.answer_all(*rows)), mimetype="text/csv")
+        response.headers["X-Model-Version"] = bundle.version
+        return response
+
+
+def write_csv(rows: Rows, answers: list[Answer]) -> str:
+    """The rows as they were asked, each with its answer."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\r\n")
+    writer.writerow([*FEATURES, "volume", "low", "high", "in_range"])
+    for volume, price, answer in zip(*map(np.ndarray.tolist, rows), answers, strict=True):
+        given = [f"{value:.0f}" if value.is_integer() else value for value in (volume, price)]
+        writer.writerow([*given, answer.volume, answer.low, answer.high, str(answer.in_range).lower()])
+    return text.getvalue()
