@@ -1,6 +1,6 @@
 """Every fault that must not break it: what is expected, and the tests that inject it, each beside what it tests."""
 
-from tests.faults import found, found_in_updates
+from tests.faults import found, found_in_serving, found_in_updates
 from tests.faults.fault import Fault
 
 CSV, INGEST, STORE = "tests/ingest/test_market_csv.py", "tests/ingest/test_prices.py", "tests/datasets/test_store.py"
@@ -134,5 +134,12 @@ FAULTS = {
     ),
 }
 
-FOUND = [*found.INPUT, *found.RUNS, *found.FOLDERS, *found.LEARNING, *found_in_updates.UPDATES]
+FOUND = [
+    *found.INPUT,
+    *found.RUNS,
+    *found.FOLDERS,
+    *found.LEARNING,
+    *found_in_serving.SERVING,
+    *found_in_updates.UPDATES,
+]
 FAULTS |= dict(enumerate(FOUND, len(FAULTS) + 1))

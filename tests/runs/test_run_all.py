@@ -63,7 +63,7 @@ def test_a_second_run_runs_nothing_but_serve(demo):
     before = RunFolder(demo).current("model").path
     done = run_all("--run-dir", demo)
     assert done.returncode == 0, done.stderr
-    assert "drift: none" in done.stdout
+    assert "no drift since the previous model" in done.stdout
     assert "report.html" in done.stdout.splitlines()[-1]
     assert list_states(demo) == {"ingest": "cached", "features": "cached", "train": "cached", "serve": "done"}
     assert RunFolder(demo).current("model").path == before

@@ -1,0 +1,66 @@
+"""Faults of serving that strangers found, and their siblings."""
+
+from tests.faults.fault import Fault
+
+WIRE, WORKERS, LOAD = "tests/serving/test_wire.py", "tests/serving/test_workers.py", "tests/serving/test_load.py"
+SERVER, BUNDLE = "tests/serving/test_server.py", "tests/serving/test_bundle.py"
+
+SERVING = [
+    Fault("256 connections", "no collapse", (f"{LOAD}::test_256_connections_are_served_as_well_as_16",)),
+    Fault("ten times the load", "503 in good order", (f"{LOAD}::test_ten_times_the_load_is_refused_in_good_order",)),
+    Fault(
+        "a house full of idle connections",
+        "the longest idle goes",
+        (
+            f"{LOAD}::test_idle_connections_keep_nobody_out",
+            f"{SERVER}::test_when_all_places_are_taken_the_longest_idle_goes_first",
+        ),
+    ),
+    Fault(
+        "a worker killed",
+        "replaced, one broken connection at most",
+        (f"{WORKERS}::test_a_dead_worker_is_replaced_and_each_caller_loses_one_connection_at_most",),
+    ),
+    Fault(
+        "several processes",
+        "one sum, one model, one rate",
+        (
+            f"{WORKERS}::test_the_metrics_are_one_sum",
+            f"{WORKERS}::test_a_new_model_reaches_all_workers_and_no_answer_mixes_two",
+            f"{WORKERS}::test_a_rate_holds_over_processes_that_count_at_the_same_time",
+        ),
+    ),
+    Fault("a kernel killed", "its server ends", (f"{WORKERS}::test_the_server_of_a_process_ends_with_it",)),
+    Fault(
+        "request smuggling",
+        "refused",
+        (
+            f"{WIRE}::test_what_could_be_read_in_two_ways_is_refused",
+            f"{WIRE}::test_what_is_taken_another_strict_reader_takes_alike",
+        ),
+    ),
+    Fault(
+        "endless or tiny-chunked bodies",
+        "408, 413",
+        (
+            f"{SERVER}::test_a_body_that_never_ends_is_cut_off",
+            f"{WIRE}::test_a_body_in_more_small_chunks_than_is_sensible_is_refused",
+        ),
+    ),
+    Fault(
+        "a bit of a manifest flipped",
+        "refused",
+        (
+            f"{BUNDLE}::test_no_flipped_bit_of_a_manifest_goes_unseen",
+            f"{BUNDLE}::test_no_content_of_a_file_ends_the_watch",
+        ),
+    ),
+    Fault("a file beside the published ones", "refused", (f"{BUNDLE}::test_a_file_that_was_not_published_is_refused",)),
+    Fault("private pages by odd paths", "404", (f"{SERVER}::test_no_way_to_write_it_leads_to_what_is_private",)),
+    Fault("the tunnel's agent dies", "opened again", (f"{SERVER}::test_a_link_that_dropped_is_opened_again",)),
+    Fault(
+        "port out of range",
+        "2 before any work",
+        (f"{SERVER}::test_a_run_refuses_a_port_that_cannot_be_before_any_work",),
+    ),
+]
