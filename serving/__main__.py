@@ -6,12 +6,12 @@ import os
 import sys
 from pathlib import Path
 
+from serving import tunnel
 from serving.app import create_app
 from serving.errors import ServingError
 from serving.guard import PublicDoor
 from serving.server import Server, count_cores, listen, tell_address
 from serving.shared import PLACES, Shared
-from serving.tunnel import KEY_VARIABLE, VISITOR_RATE, Keeper, choose_key, find_token
 from serving.watch import ModelWatch
 
 
@@ -52,11 +52,12 @@ def main() -> int:
         model = models.load()
         sockets = [listen(options.host, options.port)]
         if options.public:
-            doors.append(PublicDoor(sockets[0].getsockname()[1], choose_key() if KEY_VARIABLE in os.environ else ""))
-        if options.tunnel == "ngrok" or (options.tunnel == "auto" and find_token()):
+            key = tunnel.choose_key() if tunnel.KEY_VARIABLE in os.environ else ""
+            doors.append(PublicDoor(sockets[0].getsockname()[1], key))
+        if options.tunnel == "ngrok" or (options.tunnel == "auto" and tunnel.find_token()):
             sockets.append(listen("127.0.0.1", 0))
-            doors.append(PublicDoor(sockets[1].getsockname()[1], choose_key(), VISITOR_RATE))
-            keeper = Keeper(doors[-1])
+            doors.append(PublicDoor(sockets[1].getsockname()[1], tunnel.choose_key(), tunnel.VISITOR_RATE))
+            keeper = tunnel.Keeper(doors[-1])
         shared = Shared()
         server = Server(create_app(models, shared, doors), models, shared, sockets, options.workers)
         server.start()

@@ -10,10 +10,10 @@ from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 import numpy as np
 from flask import Flask, Response, abort, request
 
+from serving import replies
 from serving.answers import JSON_HEADERS, describe_error
 from serving.model import FEATURES, Answer
 from serving.questions import CSV_TYPES, QuestionError, Rows, read_batch, read_csv, read_json, read_query
-from serving.replies import answer_json, answer_not_ready, name_model
 from serving.watch import ModelWatch
 
 Headers = list[tuple[str, str]]
@@ -34,7 +34,7 @@ def answer_query(models: ModelWatch, query: str) -> tuple[str, Headers, bytes]:
         return finish("503 SERVICE UNAVAILABLE", describe_error(models.reason), ("Retry-After", "2"))
     answer = bundle.model.answer(volume, price)
     if detail:
-        body = json.dumps({**vars(answer), "model": name_model(bundle)}, separators=(",", ":")) + "\n"
+        body = json.dumps({**vars(answer), "model": replies.name_model(bundle)}, separators=(",", ":")) + "\n"
     else:
         body = f"{answer.volume}\n"
     return finish("200 OK", body.encode(), ("X-Model-Version", bundle.version))
@@ -115,9 +115,9 @@ def add_predictions(app: Flask, models: ModelWatch) -> None:
         rows = read_csv(body, CSV_TYPES[request.mimetype]) if is_csv else read_batch(read_json(body))
         bundle = models.bundle
         if bundle is None:
-            return answer_not_ready(models)
+            return replies.answer_not_ready(models)
         if not is_csv:
-            return answer_json({"predictions": bundle.model.predict_all(*rows)}, bundle)
+            return replies.answer_json({"predictions": bundle.model.predict_all(*rows)}, bundle)
         response = Response(write_csv(rows, bundle.model.answer_all(*rows)), mimetype="text/csv")
         response.headers["X-Model-Version"] = bundle.version
         return response
