@@ -102,6 +102,7 @@ spark.stop()
 """
 
 
+@pytest.mark.slow
 def test_a_notebook_opened_by_hand_in_a_hostile_shell_has_its_spark(tmp_path, hostile):
     mine = {name: value for name, value in hostile.items() if not name.startswith("PYTHON")}  # its Python is there
     (tmp_path / "temporary é").mkdir()

@@ -266,12 +266,14 @@ raise RuntimeError(pages)
     ("cell", "code", "words"),
     [
         ("import time\ntime.sleep(60)", 124, "CELL_TIMEOUT"),
-        (STUBBORN, 124, "CELL_TIMEOUT"),
+        pytest.param(STUBBORN, 124, "CELL_TIMEOUT", marks=pytest.mark.slow),
         ("%no_such_magic", 7, "magic"),
         ("1 / 0", 7, "ZeroDivision"),
-        ("import os\nos._exit(0)", 7, "its kernel ended by itself with exit code 0"),
-        ("import sys\nsys.exit(0)", 7, "before the last cell"),
-        (JAVA_FULL, 5, "java.io.IOException: No space left on device. Make room"),
+        pytest.param(
+            "import os\nos._exit(0)", 7, "its kernel ended by itself with exit code 0", marks=pytest.mark.slow
+        ),
+        pytest.param("import sys\nsys.exit(0)", 7, "before the last cell", marks=pytest.mark.slow),
+        pytest.param(JAVA_FULL, 5, "java.io.IOException: No space left on device. Make room", marks=pytest.mark.slow),
         ("raise OSError(122, 'Disk quota exceeded')", 5, "[Errno 122] Disk quota exceeded. Make room"),
         (NO_MODEL, 8, "run_all.py"),
     ],

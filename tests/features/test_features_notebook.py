@@ -40,7 +40,12 @@ ODD = {
         "C": with_prices(LINES[:60], [EDGE.choice(TINY) for _ in range(60)]),
     },
 }
-CASES = [(kind, "rows") for kind in ODD] + [(kind, "calendar") for kind in ("one row", "odd prices")]
+QUICK = [("29 rows", "rows"), ("odd prices", "rows")]
+CASES = [
+    pytest.param(kind, rule, marks=() if (kind, rule) in QUICK else pytest.mark.slow)
+    for kind in ODD
+    for rule in ("rows", "calendar")
+]
 
 
 @pytest.mark.parametrize(("kind", "rule"), CASES)

@@ -1,6 +1,5 @@
 """Models of the same day, the scores they are judged by, and their records."""
 
-import json
 import os
 import sys
 import threading
@@ -13,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pipeline.datasets.run_folder import RunFolder
 from pipeline.errors import ResourceError
 from pipeline.forecasting import evaluation, records
 from pipeline.forecasting.market_rows import read_all_rows
@@ -76,21 +76,13 @@ def test_the_bundle_answers_as_training_did_to_the_last_share(rows, tmp_path):
     }
     edges = same_day.list_edges()
     tables = {"edges": edges, "low": np.full(grid.SHAPE, 0.5).tolist(), "high": np.full(grid.SHAPE, 2.0).tolist()}
-    contents = write_bundle(tmp_path, model.point, tables, same_day.choose_questions(rows), facts)
-    records.write_metrics(tmp_path, {"same_day": {}})
-    files = [
-        {"name": name, "sha256": hash_of(tmp_path / name)} for name in ("model.json", "golden.json", "metrics.json")
-    ]
-    (tmp_path / "manifest.json").write_text(json.dumps({"version": "v", "model": contents, "files": files}))
+    draft = RunFolder(tmp_path).open_draft("model")
+    contents = write_bundle(draft.path, model.point, tables, same_day.choose_questions(rows), facts)
+    records.write_metrics(draft.path, {})
+    draft.publish(parameters={}, inputs={}, extra={"model": contents})
     told = load_bundle(tmp_path).model.answer_all(rows.vol_moving_avg, rows.adj_close_rolling_med)
     expected = evaluation.as_served(model.predict(rows.vol_moving_avg, rows.adj_close_rolling_med))
     assert [answer.volume for answer in told] == expected.astype(int).tolist()
-
-
-def hash_of(path):
-    from pipeline.datasets.files import hash_file
-
-    return hash_file(path)
 
 
 def test_spark_fits_the_same_line_as_numpy(spark, market_files, rows):

@@ -47,6 +47,7 @@ def read_metrics(run_dir: Path) -> dict:
     return json.loads((RunFolder(run_dir).current("model").path / "metrics.json").read_text())
 
 
+@pytest.mark.slow
 def test_the_same_data_trained_twice_are_the_same_version(train, tmp_path, calendar):
     """Three symbols, of which chance holds none out."""
     publish(tmp_path, make_prices(calendar, ["AAPL", "MSFT", "GOOG"], 4, rows=1_300))
@@ -61,7 +62,8 @@ def test_the_same_data_trained_twice_are_the_same_version(train, tmp_path, calen
     assert metrics["next_day"]["held_out"] is False
 
 
-@pytest.mark.parametrize("next_day", ["true", pytest.param("false", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("next_day", ["true", "false"])
 def test_one_fund_whose_volume_never_changes(train, tmp_path, calendar, next_day):
     publish(tmp_path, make_prices(calendar, ["SPY"], 4, rows=1_300, spread=0.0), kind="etf")
     done = train("-p", "NEXT_DAY", next_day)

@@ -212,7 +212,9 @@ def test_a_second_run_on_the_same_folder_is_refused(tmp_path):
     assert "--run-dir" in done.stderr
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=pytest.mark.slow)]
+)
 def test_an_interrupted_run_leaves_no_process(tmp_path, ready_spark, number, code):
     run = subprocess.Popen(command("--run-dir", tmp_path, "--to", "ingest"), cwd=ROOT, env=own_spark())
     family = wait_for_kernel(run.pid)
@@ -242,7 +244,10 @@ def test_the_market_sample_is_accounted_for_to_the_row(market_sample, featured):
     assert run.current("prices").rows + run.current("quarantine").rows == 2_339_171 - 652
 
 
-@pytest.mark.parametrize("place", ["prices/CURRENT", "prices/*/manifest.json", "stages.json"])
+SLOW = [pytest.param(place, marks=pytest.mark.slow) for place in ("prices/CURRENT", "stages.json")]
+
+
+@pytest.mark.parametrize("place", ["prices/*/manifest.json", *SLOW])
 def test_a_damaged_run_folder_is_one_line_to_who_looks_and_mended_by_who_runs(demo, tmp_path, ready_spark, place):
     shutil.copytree(demo, tmp_path / "run", ignore=shutil.ignore_patterns("runs"))
     (path,) = (tmp_path / "run").glob(place)
