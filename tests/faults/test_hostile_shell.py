@@ -134,6 +134,7 @@ def check_small(home: Path, **environment: str) -> None:
     assert not list_errors(notebook)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("home", ["", pytest.param("/dev/null", marks=pytest.mark.slow)])
 def test_a_home_that_is_none_is_not_needed(tmp_path, home):
     check_small(tmp_path, HOME=home)
@@ -184,6 +185,7 @@ def in_a_namespace(*options: str) -> list[str]:
     return program
 
 
+@pytest.mark.slow
 def test_a_user_without_a_name_is_told(tmp_path):
     """A container may run as a user id that no line of /etc/passwd knows: Java's login does not."""
     kept = {name: value for name, value in os.environ.items() if name != "HOME" and not name.startswith("SPARK_")}

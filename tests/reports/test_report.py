@@ -60,6 +60,7 @@ def test_pictures_are_inside_and_secrets_are_nowhere(tmp_path):
     assert "http" not in report  # nothing is fetched: it opens offline
 
 
+@pytest.mark.slow
 def test_what_jupyter_left_beside_a_notebook_is_no_obstacle(tmp_path):
     leave = """
 import os

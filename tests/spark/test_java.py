@@ -49,6 +49,7 @@ def test_without_any_java_the_fix_is_told(bare, monkeypatch):
         java.find_java()
 
 
+@pytest.mark.slow
 def test_the_packaged_java_runs_spark(tmp_path):
     """A Python process that sees no other Java starts Spark and counts."""
     tools = tmp_path / "bin"
