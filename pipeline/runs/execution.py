@@ -12,11 +12,12 @@ from nbclient.exceptions import DeadKernelError
 from nbformat import NotebookNode
 
 from pipeline.errors import ResourceError
-from pipeline.runs.failures import KernelDied, StageEndedEarly, ignore_signals
+from pipeline.runs.failures import KernelDied, StageEndedEarly
 from pipeline.runs.kernels import Kernel, make_manager
 from pipeline.runs.plan import Step, escape
 from pipeline.runs.processes import end_children, measure_memory
 from pipeline.runs.results import StageResult
+from pipeline.signals import ignore_signals
 from pipeline.spark.server import SparkServer
 from pipeline.spark.session import is_refused, name_server
 

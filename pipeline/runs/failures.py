@@ -1,13 +1,9 @@
-"""How a run ends badly: exit codes, words for the terminal, and signals."""
+"""How a run ends badly: exit codes, and words for the terminal."""
 
 import errno
 import os
 import shutil
-import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 
 from nbclient.exceptions import CellTimeoutError
 from papermill.exceptions import PapermillExecutionError
@@ -15,18 +11,14 @@ from papermill.exceptions import PapermillExecutionError
 from pipeline import errors
 from pipeline.errors import FULL_DISK, PipelineError, ResourceError
 from pipeline.runs.plan import Step
+from pipeline.signals import Interrupted
 
 TIME_LIMIT = 124
 NOTEBOOK_FAILED = 7
 EXIT_CODES = {name: kind.exit_code for name, kind in vars(errors).items() if hasattr(kind, "exit_code")}
 EXIT_CODES |= dict.fromkeys(("ServingError", "BundleError", "UnreadableError"), 8)
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
 NO_SPACE = tuple(map(os.strerror, FULL_DISK))  # the system's words, which Python, Java and Spark repeat
 NO_ACCESS = tuple(map(os.strerror, (errno.EACCES, errno.EROFS)))
-
-
-class Interrupted(BaseException):
-    """A signal asked the run to end. args: its number."""
 
 
 class StageFailed(Exception):
@@ -108,24 +100,3 @@ def find_line(text: str, words: tuple[str, ...]) -> str | None:
     """The first line with some of the words."""
     found = (line.strip()[:300] for line in text.splitlines() if any(some in line for some in words))
     return next(found, None)
-
-
-@contextmanager
-def catch_signals() -> Iterator[None]:
-    """Turn SIGINT and SIGTERM into Interrupted, once: what ends the run must not be interrupted in turn."""
-
-    def interrupt(number: int, _: FrameType | None) -> None:
-        ignore_signals()
-        raise Interrupted(number)
-
-    before = {one: signal.signal(one, interrupt) for one in SIGNALS}
-    try:
-        yield
-    finally:
-        for one, handler in before.items():
-            signal.signal(one, handler)
-
-
-def ignore_signals() -> None:
-    for one in SIGNALS:
-        signal.signal(one, signal.SIG_IGN)

@@ -5,9 +5,9 @@ import traceback
 from contextlib import suppress
 from datetime import UTC, datetime
 
+from pipeline import environment, signals
 from pipeline.datasets.run_folder import RunFolder
 from pipeline.datasets.store import next_time
-from pipeline.environment import set_variables, supply_home
 from pipeline.reports import drift
 from pipeline.runs import execution, failures, processes, results
 from pipeline.runs.display import Display
@@ -21,8 +21,8 @@ def run_plan(plan: Plan, display: Display, fresh: bool = False) -> RunResult:
 
     Raises LockedError at once if another run holds the run folder.
     """
-    settings = {processes.FOLDER_VARIABLE: str(plan.run), "TQDM_DISABLE": "1"} | supply_home()
-    with plan.run.hold(), set_variables(settings), failures.catch_signals():
+    settings = {processes.FOLDER_VARIABLE: str(plan.run), "TQDM_DISABLE": "1"} | environment.supply_home()
+    with plan.run.hold(), environment.set_variables(settings), signals.catch_signals():
         result = begin_run(plan)
         execution.log_words(result.folder)
         clock = time.monotonic()
@@ -32,11 +32,11 @@ def run_plan(plan: Plan, display: Display, fresh: bool = False) -> RunResult:
             run_steps(plan, result, display, fresh)
             result.drift = drift.find_drift(plan.run, reference)
             result.end(0)
-        except (failures.Interrupted, Exception) as error:
+        except (signals.Interrupted, Exception) as error:
             result.end(*failures.describe_end(error, plan.run.path))
             log(error, result)
         finally:
-            failures.ignore_signals()  # what ends the run must not be interrupted in turn
+            signals.ignore_signals()  # what ends the run must not be interrupted in turn
             processes.end_children()
             with suppress(OSError):  # a kernel that was ended by force leaves drafts; else the next run clears them
                 plan.run.clear_leftovers()

@@ -5,30 +5,22 @@ python -m pipeline.update --data-dir FOLDER [--symbols FILE] [--rate REQUESTS_A_
 
 import argparse
 import os
-import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from types import FrameType
 
 from rich.console import Console
 
 from pipeline.errors import ParameterError, PipelineError, ResourceError
+from pipeline.signals import Interrupted, catch_signals
 from pipeline.update.market import RATE, update_folder
 from pipeline.update.summary import show_result
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
 EXIT_CODES = (
     "Exit codes: 0 done or nothing to do, 2 usage, 3 nobody can be reached, 4 too many symbols are not current, "
     "5 resources (disk, a missing library), 6 another update holds the folder, 130 and 143 interrupted."
 )
 OLDEST = datetime(1990, 1, 1, tzinfo=UTC)
-
-
-class Interrupted(BaseException):
-    """A signal asked the update to end. args: its number."""
 
 
 class Screen(Console):
@@ -113,23 +105,6 @@ def read_time(text: str) -> datetime:
     if not OLDEST <= time <= datetime.now(UTC):
         raise ParameterError(f"--as-of {text} must lie between {OLDEST.year} and now.")
     return time
-
-
-@contextmanager
-def catch_signals() -> Iterator[None]:
-    """Turn SIGINT and SIGTERM into Interrupted, once: what ends the update must not be interrupted in turn."""
-
-    def interrupt(number: int, _: FrameType | None) -> None:
-        for one in SIGNALS:
-            signal.signal(one, signal.SIG_IGN)
-        raise Interrupted(number)
-
-    before = {one: signal.signal(one, interrupt) for one in SIGNALS}
-    try:
-        yield
-    finally:
-        for one, handler in before.items():
-            signal.signal(one, handler)
 
 
 if __name__ == "__main__":
