@@ -34,6 +34,8 @@ PARAMETERS = {
     "SPARK_MASTER": Parameter(str, "where Spark runs: local[*], local[2], spark://host:7077", needed=True),
     "SOURCE": Parameter(str, "where the CSVs come from", choices=("sample", "folder", "kaggle")),
     "DATA_DIR": Parameter(str, "for SOURCE folder: the folder with stocks/ and etfs/, or its zip"),
+    "UPDATE": Parameter(bool, "whether DATA_DIR is brought up to the last close before it is read"),
+    "SYMBOLS": Parameter(str, "for UPDATE: whom to follow, as AAPL,BRK.B or a file; empty: whoever has a file"),
     "MAX_QUARANTINE_SHARE": Parameter(float, "largest share of refused rows that is published", at_least=0, at_most=1),
     "WINDOW_DAYS": Parameter(int, "length of the window in days", at_least=2, at_most=1000),
     "WINDOW_RULE": Parameter(str, "what a day of the window is", choices=("rows", "calendar")),

@@ -1,5 +1,8 @@
 """The four notebooks as Dagster assets: each is named for the dataset it publishes and depends on those that it reads.
 
+The schedule `evening` materializes all of them each evening after New York's close, once it is switched on. An evening
+that was missed is not made up for: the next one brings all days. It is meant for MARKET_PARAMS=params/daily.yaml.
+
 dagstermill would replace the parameters cell by one of its own, so it gets each notebook with the values of
 params/demo.yaml, or of the file that MARKET_PARAMS names, filled in. Dagster and the notebooks' kernels share one
 environment, deploy/dagster/requirements.txt, and find the project by PYTHONPATH.
@@ -9,7 +12,7 @@ import os
 from pathlib import Path
 
 import nbformat
-from dagster import AssetsDefinition, Definitions
+from dagster import AssetsDefinition, Definitions, ScheduleDefinition, define_asset_job
 from dagstermill import ConfigurableLocalOutputNotebookIOManager, define_dagstermill_asset
 from papermill.translators import PythonTranslator
 
@@ -50,7 +53,14 @@ def make_asset(step: Step) -> AssetsDefinition:
     )
 
 
+evening = ScheduleDefinition(
+    name="evening",
+    job=define_asset_job("market", selection="*"),
+    cron_schedule="15 20 * * 1-5",  # a session is final four hours after its close
+    execution_timezone="America/New_York",
+)
 market = Definitions(
     assets=[make_asset(step) for step in PLAN.steps],
+    schedules=[evening],
     resources={"output_notebook_io_manager": ConfigurableLocalOutputNotebookIOManager(base_dir=str(FOLDER))},
 )

@@ -16,6 +16,7 @@ from pipeline.libraries import read_libraries
 from pipeline.reports.damage import note_damage
 from pipeline.reports.refused import pick_examples
 from pipeline.reports.scores import read_scores
+from pipeline.reports.updates import read_update
 
 LEDGER = ("prices", "symbols", "quarantine")  # what the ledger is read from
 
@@ -38,6 +39,9 @@ def gather_facts(run: RunFolder) -> dict[str, Any]:
             facts["warnings"] = versions["symbols"].manifest.get("warnings", [])
         with note_damage(damage, "The manifest of the current prices"):
             facts["flags"] = dict(versions["prices"].manifest.get("flags", {}))
+        with note_damage(damage, "The record of the update"):
+            if update := read_update(run, versions["prices"]):
+                facts["update"] = update
     if "model" in versions:
         facts["metrics"], faults = read_scores(versions["model"].path / "metrics.json")
         damage += faults

@@ -15,6 +15,7 @@ from pipeline.reports.pages import render_notebooks
 from pipeline.reports.scores import TASKS
 from pipeline.reports.scrubbing import scrub
 from pipeline.reports.stages_table import gallery, stages_table
+from pipeline.reports.updates import updates_table
 from pipeline.reports.verdicts import Verdict
 
 STYLE = Path(__file__).with_name("report.css")
@@ -35,6 +36,7 @@ def write_report(run: dict[str, Any], previous: dict[str, Any] | None, folder: P
         section("Checks" if run["exit_code"] == 0 else "Checks of what earlier runs published", verdict_list(verdicts)),
         section("Stages", stages_table(run["stages"], folder)),
         section("Where everything comes from", draw_lineage(run)),
+        section("How the prices were brought up to date", updates_table(run)),
         section("Every row accounted for", ledger_table(run)),
         section("Suspicious rows, published but kept out of training", flags_table(run)),
         section("Drift since the previous model", drift_table(run.get("drift"))),

@@ -5,6 +5,7 @@ import os
 import tempfile
 import threading
 import time
+from functools import partial
 from pathlib import Path
 
 import papermill
@@ -22,6 +23,7 @@ from pipeline.spark.server import SparkServer
 from pipeline.spark.session import is_refused, name_server
 
 LOG = "run.log"
+UNTIMED = "untimed"  # tag of a cell
 MEMORY_EVERY = 2.0  # seconds: a look takes the kernel a tenth of a second, and those who are looked at wait
 SAVE_TIMEOUT = 10  # seconds
 NEVER_ANSWERED = "Kernel died before replying"  # jupyter_client's words for a kernel that did not start
@@ -58,13 +60,18 @@ def work(step: Step, folder: Path, timeout: int, kernel: Kernel, failure: list[B
             cwd=str(step.notebook.parent),
             kernel_name="python3",
             progress_bar=False,
-            execution_timeout=timeout,
+            timeout_func=partial(limit_cell, timeout),
             kernel_manager_class=make_manager(kernel),
             extra_arguments=["--log-level=ERROR"],  # the kernel talks over loopback, and warns of it
         )
         check_whole(notebook)
     except BaseException as error:
         failure.append(error)
+
+
+def limit_cell(timeout: int, cell: NotebookNode) -> int | None:
+    """The seconds that a cell may take; None for one that waits for others and has limits of its own."""
+    return None if UNTIMED in cell.metadata.get("tags", []) else timeout
 
 
 def watch(thread: threading.Thread, step: Step, outcome: StageResult, spark: SparkServer | None) -> None:

@@ -20,8 +20,8 @@ from pipeline.runs.plan import NOTEBOOKS, Step
 
 STATE = "stages.json"
 ABSENT = "absent"
-# Where the work is done and where its results lie do not change them.
-PLACES = ("RUN_DIR", "SPARK_MASTER", "DATA_DIR")
+# Where the work is done, where its results lie and how the raw files came there do not change them.
+NOT_COUNTED = ("RUN_DIR", "SPARK_MASTER", "DATA_DIR", "UPDATE", "SYMBOLS")
 SERVING = NOTEBOOKS.parent / "serving"
 
 
@@ -52,7 +52,7 @@ def record_stage(
 
     by: the name of the run. parts: what list_parts gave before the stage began, as a file may have been saved since.
     """
-    if stamp is not None:  # raw files: what counts is what was read
+    if step.reads_raw_files:  # what counts is what was read
         inputs = run.current(step.stage.writes[0]).manifest["inputs"]
         parts = parts | {"input": hash_json(inputs)}
     state = read_state(run)
@@ -86,6 +86,8 @@ def explain(run: RunFolder, step: Step, inputs: dict[str, str]) -> str | None:
         return "always runs"
     if step.asked_for:
         return "asked for"
+    if step.brings_files:
+        return "looks for new prices"
     last = read_state(run).get(step.stage.name)
     if last is None:
         return "not run yet"
@@ -98,7 +100,7 @@ def explain(run: RunFolder, step: Step, inputs: dict[str, str]) -> str | None:
 
 def list_parts(step: Step, inputs: dict[str, str]) -> dict[str, str]:
     """The stage's fingerprint: a hash of each kind of thing that its output depends on."""
-    parameters = {name: value for name, value in step.parameters.items() if name not in PLACES}
+    parameters = {name: value for name, value in step.parameters.items() if name not in NOT_COUNTED}
     parts = {
         "notebook": hash_notebook(step.notebook),
         "code": hash_code(),
@@ -128,8 +130,10 @@ def find_inputs(run: RunFolder, step: Step, source: Source | None) -> tuple[dict
 
 
 def open_step_source(step: Step) -> Source | None:
-    """The raw files of the stage that reads some. Raises InputError, as its notebook would."""
-    if "SOURCE" not in step.parameters:
+    """The raw files of the stage that reads some; None if it is to bring them first. Raises InputError, as its notebook
+    would.
+    """
+    if not step.reads_raw_files or step.brings_files:
         return None
     return open_source(step.parameters["SOURCE"], step.parameters["DATA_DIR"])
 

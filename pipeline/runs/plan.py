@@ -1,6 +1,7 @@
 """What a run will do: which stages, with which parameters, checked against the notebooks before any work starts."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,15 @@ class Step:
     @property
     def needs_spark(self) -> bool:
         return "SPARK_MASTER" in self.parameters
+
+    @property
+    def reads_raw_files(self) -> bool:
+        return "SOURCE" in self.parameters
+
+    @property
+    def brings_files(self) -> bool:
+        """Whether its raw files come while it runs, so that nobody can tell beforehand what it will read."""
+        return bool(self.parameters.get("UPDATE"))
 
 
 @dataclass(frozen=True)
@@ -59,7 +69,7 @@ def make_plan(
     """
     declared = {stage.name: read_declared(notebooks / stage.notebook) for stage in stages}
     known = {name for names in declared.values() for name in names} | set(RUN_PARAMETERS)
-    given = read_params_file(params_file) | dict(overrides)
+    given = find_paths(read_params_file(params_file), NOTEBOOKS.parent) | find_paths(dict(overrides), Path.cwd())
     for name in given:
         if name not in known:
             raise ParameterError(f"There is no parameter {name}{suggest(name, sorted(known))}")
@@ -83,6 +93,27 @@ def make_plan(
         for stage in chosen
     )
     return Plan(run, steps, values, params_file)
+
+
+def find_paths(given: Mapping[str, Any], home: Path) -> dict[str, Any]:
+    """Values in which relative paths are absolute, since notebooks run in a folder of their own. home: where the
+    relative ones begin: a file's in the project's folder, a command's where it is given.
+    """
+    values = dict(given)
+    for name in ("DATA_DIR", "SYMBOLS"):  # the second may be a list of symbols instead
+        text = values.get(name)
+        if not isinstance(text, str) or not text or text.startswith("~") or "://" in text or "\0" in text:
+            continue
+        path = home / text
+        if name == "DATA_DIR" or is_file(path):
+            values[name] = str(path)
+    return values
+
+
+def is_file(path: Path) -> bool:
+    with suppress(OSError):  # a list of symbols may be too long for a name
+        return path.is_file()
+    return False
 
 
 def read_declared(notebook: Path) -> dict[str, Any]:

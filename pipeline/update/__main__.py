@@ -6,13 +6,14 @@ python -m pipeline.update --data-dir FOLDER [--symbols FILE] [--rate REQUESTS_A_
 import argparse
 import os
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
 
 from rich.console import Console
 
+from pipeline.clock import read_clock, read_time
 from pipeline.errors import ParameterError, PipelineError, ResourceError
 from pipeline.signals import Interrupted, catch_signals
+from pipeline.update.followed import read_symbols
 from pipeline.update.market import RATE, update_folder
 from pipeline.update.summary import show_result
 
@@ -20,7 +21,6 @@ EXIT_CODES = (
     "Exit codes: 0 done or nothing to do, 2 usage, 3 nobody can be reached, 4 too many symbols are not current, "
     "5 resources (disk, a missing library), 6 another update holds the folder, 130 and 143 interrupted."
 )
-OLDEST = datetime(1990, 1, 1, tzinfo=UTC)
 
 
 class Screen(Console):
@@ -38,10 +38,10 @@ def main() -> int:
         with catch_signals():
             result = update_folder(
                 options.data_dir,
-                read_symbols(options.symbols) if options.symbols is not None else None,
+                read_symbols(options.symbols, "--symbols") if options.symbols is not None else None,
                 read_rate(options.rate),
                 options.full,
-                read_time(options.as_of) if options.as_of is not None else None,
+                read_time(options.as_of, "--as-of") if options.as_of is not None else read_clock().now,
                 lambda text: screen.print(text, markup=False, soft_wrap=True),
             )
         show_result(result, screen)
@@ -72,19 +72,6 @@ def read_arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def read_symbols(text: str) -> list[str]:
-    """The symbols of a file, a line each, or of a list with commas. Raises ParameterError for none."""
-    path = Path(text).expanduser()
-    try:
-        words = path.read_text(encoding="utf-8-sig").splitlines() if path.is_file() else text.split(",")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ParameterError(f"--symbols {text} cannot be read: {error}") from error
-    symbols = [word.strip() for word in words if word.strip()]
-    if not symbols:
-        raise ParameterError(f"--symbols {text} names no symbol: write one a line.")
-    return symbols
-
-
 def read_rate(text: str) -> float:
     try:
         rate = float(text)
@@ -93,18 +80,6 @@ def read_rate(text: str) -> float:
     if not 0 < rate < float("inf"):
         raise ParameterError(f"--rate {text}: give a number above 0, for example {RATE:g}.")
     return rate
-
-
-def read_time(text: str) -> datetime:
-    try:
-        time = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise ParameterError(f"--as-of {text}: {error}. Write it like 2021-01-27T20:15-05:00.") from error
-    if time.tzinfo is None:
-        raise ParameterError(f"--as-of {text} lacks its time zone. Write it like 2021-01-27T20:15-05:00.")
-    if not OLDEST <= time <= datetime.now(UTC):
-        raise ParameterError(f"--as-of {text} must lie between {OLDEST.year} and now.")
-    return time
 
 
 if __name__ == "__main__":

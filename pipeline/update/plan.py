@@ -52,8 +52,13 @@ def make_plan(
     return Plan(tuple(followed), tuple(tasks))
 
 
+def is_symbol(name: str) -> bool:
+    """Whether NASDAQ or Yahoo might spell a symbol so."""
+    return bool(YAHOO_SYMBOL.fullmatch(name) or spell_for_yahoo(name))
+
+
 def check_symbol(name: str) -> str:
-    if YAHOO_SYMBOL.fullmatch(name) or spell_for_yahoo(name):
+    if is_symbol(name):
         return name
     raise ParameterError(
         f"{name!r} is not a symbol: name them as NASDAQ or Yahoo does, for example AAPL, BRK.B or ^GSPC."

@@ -6,10 +6,8 @@ from rich.console import Console
 from rich.table import Table
 
 from pipeline.update.ledger import LEDGER, STATES
+from pipeline.update.outcomes import MOST_LINES, QUIET
 from pipeline.update.result import UpdateResult
-
-MOST_LINES = 20
-QUIET = ("appended", "current", "delisted")  # states that a long list need not show one by one
 
 
 def show_result(result: UpdateResult, screen: Console) -> None:

@@ -2,7 +2,9 @@
 
 import json
 import os
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -51,6 +53,33 @@ def test_the_dag_runs_the_demo_to_the_end(airflow, tmp_path):
     assert RunFolder(run_dir).current("features").rows == 22_216
     executed = {path.name for path in run_dir.glob("airflow/*/*.ipynb")}
     assert executed == {stage.notebook for stage in STAGES}
+
+
+# What the scheduler would make of each DAG now, after weeks without it.
+NEXT = """
+import json
+from datetime import UTC, datetime, timedelta
+from airflow.serialization.serialized_objects import DagSerialization
+from airflow.timetables.base import DataInterval, TimeRestriction
+from market import daily, market
+
+last = DataInterval.exact(datetime.now(UTC) - timedelta(days=40))
+found = {}
+for dag in (market, daily):
+    timetable = DagSerialization.from_dict(DagSerialization.to_dict(dag)).timetable
+    allowed = TimeRestriction(earliest=dag.start_date, latest=None, catchup=dag.catchup)
+    run = timetable.next_dagrun_info(last_automated_data_interval=last, restriction=allowed)
+    found[dag.dag_id] = run and run.run_after.isoformat()
+print(json.dumps(found))
+"""
+
+
+def test_an_evening_comes_after_new_yorks_close_and_missed_ones_do_not(airflow):
+    told = json.loads(airflow("python", "-c", NEXT).splitlines()[-1])
+    assert told["market"] is None
+    evening = datetime.fromisoformat(told["market_daily"]).astimezone(ZoneInfo("America/New_York"))
+    assert (evening.hour, evening.minute) == (20, 15) and evening.weekday() < 5
+    assert datetime.now(UTC) - timedelta(days=4) < evening  # the last one or the next, not one a month ago
 
 
 def test_a_wrong_value_is_refused_before_any_task(airflow, tmp_path):

@@ -50,6 +50,23 @@ def test_the_graph_is_that_of_the_datasets(dagster):
     assert graph == {"prices": [], "features": ["prices"], "model": ["features", "prices"], "serve": ["model"]}
 
 
+SCHEDULE = """
+import json, definitions
+from datetime import UTC, datetime
+from dagster._utils.schedules import schedule_execution_time_iterator
+
+evening = definitions.market.get_repository_def().get_schedule_def("evening")
+begin = datetime(2026, 3, 5, 12, tzinfo=UTC).timestamp()  # before New York changes its clocks
+times = schedule_execution_time_iterator(begin, evening.cron_schedule, evening.execution_timezone)
+print(json.dumps([next(times).astimezone(UTC).isoformat() for _ in range(3)]))
+"""
+
+
+def test_evenings_come_after_new_yorks_close(dagster):
+    times = json.loads(dagster("python", "-c", SCHEDULE).splitlines()[-1])
+    assert times == ["2026-03-06T01:15:00+00:00", "2026-03-07T01:15:00+00:00", "2026-03-10T00:15:00+00:00"]
+
+
 def test_the_demo_is_materialized_to_the_end(dagster, tmp_path):
     dagster("dagster", "asset", "materialize", "-f", DEFINITIONS, "-d", ROOT, "--select", "*")
     assert RunFolder(tmp_path / "run").current("features").rows == 22_216

@@ -200,6 +200,8 @@ def run_script(script: str, home: Path, *cells: str, **environment: str) -> subp
     sources = ["RUN_DIR: str = ''", *cells]
     nodes = [nbformat.v4.new_code_cell(source) for source in sources]
     nodes[0].metadata["tags"] = ["parameters"]
+    for node in nodes[1:]:
+        node.metadata["tags"] = ["untimed"] if node.source.startswith("# untimed") else []
     kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
     nbformat.write(nbformat.v4.new_notebook(cells=nodes, metadata=kernel), home / "01_small.ipynb")
     (home / "params.yaml").write_text("CELL_TIMEOUT: 5\n")
@@ -286,6 +288,11 @@ def test_a_bad_cell_ends_the_run(tmp_path, cell, code, words):
     (executed,) = tmp_path.glob("run/runs/*/01_small.ipynb")
     assert "after it\n" not in executed.read_text().replace("\\n", "\n").replace("print('after it')", "")
     assert not list_survivors(tmp_path / "run")
+
+
+@pytest.mark.slow
+def test_a_cell_that_waits_for_others_is_not_cut_short(tmp_path):
+    assert run_small(tmp_path, "# untimed\nimport time\ntime.sleep(8)")["exit_code"] == 0
 
 
 def test_a_kernel_that_dies_leaves_no_draft(tmp_path):

@@ -12,12 +12,12 @@ NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 
 
 def run_notebook(name: str, monkeypatch: pytest.MonkeyPatch, **parameters: object) -> dict[str, object]:
-    """Execute all cells but the first, which finds the project. Returns what they have defined."""
+    """Execute all cells but the first, which finds the project with what it imports. Returns what they have defined."""
     monkeypatch.setattr("matplotlib.pyplot.show", draw)
     monkeypatch.setattr("pyspark.sql.connect.session.SparkSession.stop", lambda self: None)  # others go on with it
     plt.switch_backend("agg")
     notebook = nbformat.read(NOTEBOOKS / f"{name}.ipynb", as_version=4)
-    defined: dict[str, object] = {"__name__": "__main__"}
+    defined: dict[str, object] = {"__name__": "__main__", "Path": Path}
     for cell in [cell for cell in notebook.cells if cell.cell_type == "code"][1:]:
         run_cell(cell.source, defined)
         if "parameters" in cell.metadata.get("tags", []):

@@ -1,0 +1,77 @@
+"""How the prices of a run were brought up to date: what the ingest notes of it, and what the report tells."""
+
+from html import escape
+from typing import Any
+
+import pandas as pd
+
+from pipeline.datasets.run_folder import RunFolder
+from pipeline.datasets.store import Version
+from pipeline.errors import InputError
+from pipeline.reports.markup import note, table
+
+RECORD = "updates.json"
+MOST_LINES = 20
+COLUMNS = ("symbol", "state", "through", "rows", "added", "note")
+
+
+def note_update(
+    run: RunFolder, prices: Version, outcomes: pd.DataFrame, notable: pd.DataFrame, revisions: pd.DataFrame
+) -> None:
+    """Keep for the report what an update left beside the prices.
+
+    outcomes, notable: see update.outcomes; revisions: see ingest.revisions.find_revisions.
+    """
+    listed = revisions.head(MOST_LINES).astype({"Date": str}).to_dict("records")
+    record = {
+        "prices": prices.id,
+        "outcomes": outcomes.to_dict("records"),
+        "notable": notable[list(COLUMNS)].to_dict("records"),
+        "revised": {"rows": len(revisions), "symbols": int(revisions["Symbol"].nunique()), "listed": listed},
+    }
+    run.write_record(RECORD, record)
+
+
+def read_update(run: RunFolder, prices: Version) -> dict[str, Any] | None:
+    """What was noted of the update behind a version of `prices`; None if nothing was. Raises InputError for damage."""
+    record = run.read_record(RECORD)
+    if record is None or record.get("prices") != prices.id:
+        return None
+    if not {"outcomes", "notable", "revised"} <= record.keys():
+        raise InputError(f"{run.path / RECORD} is no record of an update: remove it and run again.")
+    return record
+
+
+def updates_table(run: dict[str, Any]) -> str:
+    """Outcomes, symbols worth a look, and rows that were changed since the run before."""
+    record = run.get("update")
+    if not record:
+        return ""
+    counts = [
+        [escape(one["outcome"]), f"{one['symbols']:,}", f"{one['added']:,}", escape(one["meaning"])]
+        for one in record["outcomes"]
+    ]
+    parts = [table(["outcome", "#symbols", "#rows added", "meaning"], counts)]
+    if record["notable"]:
+        rows = [[tell(one[name]) for name in COLUMNS] for one in record["notable"]]
+        parts.append(table(["symbol", "outcome", "through", "#rows", "#added", "why"], rows))
+    return "".join([*parts, revised_table(record["revised"])])
+
+
+def revised_table(revised: dict[str, Any]) -> str:
+    """Rows whose prices or Volume were changed at their source since the run before."""
+    if not revised["rows"]:
+        return note("No row of the last three weeks was changed at its source since the run before.")
+    changed = f"{revised['rows']:,} rows of {revised['symbols']:,} symbols"
+    more = ", the greatest changes first" if revised["rows"] > len(revised["listed"]) else ""
+    names = ("Symbol", "Date", "Volume before", "Volume", "Close before", "Close")
+    rows = [[tell(one[name]) for name in names] for one in revised["listed"]]
+    headings = ["symbol", "day", "#Volume then", "#Volume now", "#Close then", "#Close now"]
+    return note(f"{changed} were changed at their source since the run before{more}.") + table(headings, rows)
+
+
+def tell(value: object) -> str:
+    """A value of a record as a cell."""
+    return (
+        f"{value:,}" if isinstance(value, int) else f"{value:,.6g}" if isinstance(value, float) else escape(str(value))
+    )
