@@ -52,14 +52,23 @@ from pipeline.runs.runner import run_plan
 from pipeline.runs.server import serve
 from pipeline.stages import STAGES
 
-EXIT_CODES = """Exit codes: 0 done, 2 usage or parameters, 3 input missing or unusable, 4 quality gate, 5 resources
-(Java, memory, disk), 6 another run holds the run folder, 7 a notebook failed, 8 serving, 124 time limit, 130 and 143
-interrupted."""
+EPILOG = """examples:
+  run_all.py                                                       the demo, into outputs/demo
+  run_all.py --params params/full.yaml                             the whole market, fetched from Kaggle
+  run_all.py --params params/folder.yaml -p DATA_DIR ~/prices      your own folder of CSVs
+  run_all.py --from train -p TEST_FROM 2015-01-01 --serve          train anew, then serve
+
+exit codes: 0 done, 2 usage or parameters, 3 input missing or unusable, 4 quality gate, 5 resources (Java, memory,
+disk), 6 another run holds the run folder, 7 a notebook failed, 8 serving, 124 time limit, 130 and 143 interrupted"""
 
 
 def read_arguments() -> argparse.Namespace:
     names = [stage.name for stage in STAGES]
-    parser = argparse.ArgumentParser(description="Run the four notebooks in order.", epilog=EXIT_CODES)
+    parser = argparse.ArgumentParser(
+        description="Run the four notebooks in order.",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument(
         "--params", type=Path, default=ROOT / "params" / "demo.yaml", metavar="FILE", help="parameters (YAML)"
     )

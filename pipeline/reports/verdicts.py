@@ -56,6 +56,21 @@ def judge_models(run: dict[str, Any]) -> Iterator[Verdict]:
         yield say(held >= LEAST_HELD, f"{name}: {held:.1%} of the test days lie in their {INTERVAL:.0%} interval.")
 
 
+def tell_models(run: dict[str, Any]) -> list[str]:
+    """What run.json holds of the models that are published, in a sentence for each question."""
+    told = []
+    for task, name in TASKS.items():
+        metrics = run.get("metrics", {}).get(task)
+        if not metrics or "naive" not in metrics["models"]:
+            continue
+        champion = metrics["champion"]
+        skill = find_skill(metrics["models"][champion]["mae"], metrics["models"]["naive"]["mae"])
+        how = f"{tell_skill(skill)} {'to' if abs(skill) < LEAST else 'than'} naive"
+        held = f"{metrics['coverage']:.1%} of the test days in its {INTERVAL:.0%} interval"
+        told.append(f"{name}: {champion}, {how}; {held}")
+    return told
+
+
 def judge_champion(task: str, champion: str, models: dict[str, Any]) -> Iterator[Verdict]:
     if "naive" not in models:
         return

@@ -1,25 +1,25 @@
-"""What a person sees of a run: a live line for each stage on a terminal, plain lines anywhere else."""
+"""What a person sees of a run: live lines of the stages on a terminal, plain lines anywhere else."""
 
-import json
 import os
+import shlex
 import sys
-import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.live import Live
-from rich.table import Table
 from rich.text import Text
 
 from pipeline.reports.drift import tell_drift
 from pipeline.reports.scrubbing import scrub
+from pipeline.runs.board import STYLES, Board, tell_memory
 
 if TYPE_CHECKING:
     from pipeline.runs.results import RunResult, StageResult
 
-STYLES = {"done": "green", "cached": "cyan", "failed": "bold red", "skipped": "dim", "running": "yellow"}
+INTERRUPTED = 130  # the exit code of a run that Ctrl-C ended
 
 
 class Terminal(Console):
@@ -51,7 +51,7 @@ class Display:
     def __init__(self, quiet: bool = False) -> None:
         self.console = Terminal(quiet=quiet, highlight=False)
         self.errors = Terminal(stderr=True, highlight=False)
-        self.live: Live | None = None
+        self.board = Board([])
 
     def say(self, text: str) -> None:
         self.console.print(text, markup=False, soft_wrap=True)
@@ -62,16 +62,33 @@ class Display:
     def fail(self, text: str) -> None:
         self.errors.print(f"error: {text}", style="red", markup=False, soft_wrap=True)
 
+    @contextmanager
+    def show(self, stages: "list[StageResult]", folder: Path) -> Iterator[None]:
+        """Show a run for the length of the block: from the first moment what is done, and what is still to come."""
+        self.say(f"{', '.join(stage.name for stage in stages)}: into {folder}")
+        self.board = Board(stages)
+        if not self.console.is_terminal:
+            yield
+            return
+        with Live(self.board, console=self.console, refresh_per_second=4, transient=True):
+            yield
+
+    def begin(self, what: str) -> None:
+        """Show what goes on before a stage, in words."""
+        self.board.begin(what)
+        if not self.console.is_terminal:
+            self.say(f"{what} ...")
+
     def begin_stage(self, stage: "StageResult", progress: Path) -> None:
         """Show a stage at work; `progress` is the file in which its notebook tells how far it is."""
-        if self.console.is_terminal:
-            self.live = Live(StageLine(stage, progress), console=self.console, refresh_per_second=4, transient=True)
-            self.live.start()
+        self.board.begin_stage(stage, progress)
+
+    def note_cell(self, number: int, cells: int) -> None:
+        """Cell `number` of so many begins."""
+        self.board.note_cell(number, cells)
 
     def end_stage(self, stage: "StageResult") -> None:
-        if self.live:
-            self.live.stop()
-            self.live = None
+        self.board.end_stage(stage)
         note = {"cached": "nothing changed", "done": f"({stage.why})"}.get(stage.state, "")
         line = Text(f"{stage.name:<10}")
         line.append(f"{stage.state:<8}", STYLES[stage.state])
@@ -82,47 +99,24 @@ class Display:
     def end_run(self, result: "RunResult") -> None:
         """The verdict, and on failure one line on standard error that says what to do."""
         if result.error:
+            if result.exit_code == INTERRUPTED and self.errors.is_terminal:
+                self.errors.print()  # the terminal has written ^C at the start of the line
             self.errors.print(Text(f"error: {scrub(result.error)}", "red"), soft_wrap=True)
             report = result.folder / "report.html"
             details = report if report.exists() else result.folder  # a full disk takes no report
             self.errors.print(f"details: {details}", markup=False, soft_wrap=True)
         else:
-            if result.drift:
-                self.console.print(tell_drift(result.drift), markup=False, soft_wrap=True)
-            self.console.print(
-                f"done in {result.seconds:.1f} s: {result.folder / 'report.html'}", markup=False, soft_wrap=True
-            )
+            self.end_well(result)
 
-
-def tell_memory(stage: "StageResult") -> str:
-    """The most memory that the run's processes took together during a stage."""
-    return f"{stage.peak_bytes / 2**30:.2f} GiB" if stage.peak_bytes else ""
-
-
-class StageLine:
-    """One line that is drawn anew several times a second: stage, time, memory, progress."""
-
-    def __init__(self, stage: "StageResult", progress: Path) -> None:
-        self.stage, self.progress, self.start = stage, progress, time.monotonic()
-
-    def __rich__(self) -> Table:
-        seconds = time.monotonic() - self.start
-        line = Table.grid(padding=(0, 1))
-        running = Text("running ", STYLES["running"])
-        memory = f"{tell_memory(self.stage):>9}"
-        line.add_row(f"{self.stage.name:<9}", running, f"{seconds:>7.1f} s", memory, self.read_progress())
-        return line
-
-    def read_progress(self) -> str:
-        """The last line that the notebook wrote, for a person: 5,120/8,049 files, 17,900,000 rows, 1.6 M rows/s, 7 s
-        left.
-        """
-        with suppress(OSError, ValueError, IndexError, KeyError, ZeroDivisionError):
-            last = json.loads(self.progress.read_text().splitlines()[-1])
-            done, total, seconds = last["done"], last["total"], last["seconds"]
-            if not done or done == total:
-                return f"{total:,} {last['unit']}"
-            left = seconds / done * (total - done)
-            rate = last["rows"] / seconds / 1e6
-            return f"{done:,}/{total:,} {last['unit']}, {last['rows']:,} rows, {rate:.1f} M rows/s, {left:.0f} s left"
-        return ""
+    def end_well(self, result: "RunResult") -> None:
+        """What came out, what to look at before believing it, and what to do next."""
+        if result.drift:
+            self.say(tell_drift(result.drift))
+        for sentence in result.outcome:
+            self.say(sentence)
+        for verdict in result.verdicts:
+            if not verdict["kept"]:
+                self.console.print(Text(f"look: {verdict['what']}", "yellow"), soft_wrap=True)
+        self.say(f"done in {result.seconds:.1f} s: {result.folder / 'report.html'}")
+        if result.outcome:
+            self.say(f"serve it: python -m serving --run-dir {shlex.quote(str(result.folder.parents[1]))}")

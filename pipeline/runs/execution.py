@@ -5,12 +5,15 @@ import os
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import papermill
 from nbclient.exceptions import DeadKernelError
 from nbformat import NotebookNode
+from papermill.engines import NBClientEngine, NotebookExecutionManager, papermill_engines
 
 from pipeline.errors import ResourceError
 from pipeline.runs.failures import KernelDied, StageEndedEarly
@@ -27,17 +30,43 @@ UNTIMED = "untimed"  # tag of a cell
 MEMORY_EVERY = 2.0  # seconds: a look takes the kernel a tenth of a second, and those who are looked at wait
 SAVE_TIMEOUT = 10  # seconds
 NEVER_ANSWERED = "Kernel died before replying"  # jupyter_client's words for a kernel that did not start
+ENGINE = "counting"  # as papermill knows CountingEngine
+
+Tell = Callable[[int, int], None]  # is told which cell begins, and of how many
 
 
-def execute(step: Step, folder: Path, timeout: int, outcome: StageResult, spark: SparkServer | None) -> None:
+class CountingEngine(NBClientEngine):  # type: ignore[misc]  # papermill has no types
+    """papermill's own engine, which also tells which cell it is at."""
+
+    @classmethod
+    def execute_managed_notebook(
+        cls, nb_man: NotebookExecutionManager, kernel_name: str, tell: Tell, **options: Any
+    ) -> None:
+        begin, cells = nb_man.cell_start, len(nb_man.nb.cells)
+
+        def begin_and_tell(cell: NotebookNode, cell_index: int | None = None, **more: Any) -> None:
+            tell((cell_index or 0) + 1, cells)
+            begin(cell, cell_index, **more)
+
+        nb_man.cell_start = begin_and_tell
+        super().execute_managed_notebook(nb_man, kernel_name, **options)
+
+
+papermill_engines.register(ENGINE, CountingEngine)
+
+
+def execute(
+    step: Step, folder: Path, timeout: int, outcome: StageResult, spark: SparkServer | None, tell: Tell
+) -> None:
     """Run a step's notebook in a thread, so that this thread hears signals. The executed notebook is kept in `folder`
     in any case, and the peak of the memory in `outcome`. Raises what ended the notebook, or ResourceError as soon as
-    Spark is gone: its client would go on asking for minutes. spark: the run's own server, if it has one.
+    Spark is gone: its client would go on asking for minutes. spark: the run's own server, if it has one. tell: called
+    by that thread.
     """
     with tempfile.TemporaryDirectory(prefix="market-kernel-", ignore_cleanup_errors=True) as home:
         kernel = Kernel(Path(home), folder / LOG)
         failure: list[BaseException] = []
-        thread = threading.Thread(target=work, args=(step, folder, timeout, kernel, failure), daemon=True)
+        thread = threading.Thread(target=work, args=(step, folder, timeout, kernel, failure, tell), daemon=True)
         thread.start()
         try:
             watch(thread, step, outcome, spark)
@@ -51,7 +80,7 @@ def execute(step: Step, folder: Path, timeout: int, outcome: StageResult, spark:
             raise_failure(failure[0], kernel)
 
 
-def work(step: Step, folder: Path, timeout: int, kernel: Kernel, failure: list[BaseException]) -> None:
+def work(step: Step, folder: Path, timeout: int, kernel: Kernel, failure: list[BaseException], tell: Tell) -> None:
     try:
         notebook = papermill.execute_notebook(
             escape(step.notebook),
@@ -60,6 +89,8 @@ def work(step: Step, folder: Path, timeout: int, kernel: Kernel, failure: list[B
             cwd=str(step.notebook.parent),
             kernel_name="python3",
             progress_bar=False,
+            engine_name=ENGINE,
+            tell=tell,
             timeout_func=partial(limit_cell, timeout),
             kernel_manager_class=make_manager(kernel),
             extra_arguments=["--log-level=ERROR"],  # the kernel talks over loopback, and warns of it

@@ -15,7 +15,7 @@ from pipeline.reports.facts import gather_facts
 from pipeline.reports.previous import find_previous
 from pipeline.reports.report import write_report
 from pipeline.reports.scrubbing import scrub_folder
-from pipeline.reports.verdicts import judge
+from pipeline.reports.verdicts import Verdict, judge, tell_models
 from pipeline.runs.fingerprint import STATE, read_state
 
 
@@ -43,6 +43,8 @@ class RunResult:
     error: str | None = "The run has not ended: it is at work, or it was killed."
     seconds: float = 0.0
     drift: Drift | None = None
+    verdicts: list[Verdict] = field(default_factory=list)
+    outcome: list[str] = field(default_factory=list)  # how good the models are, a sentence each
     folder: Path = field(default=Path())
 
     def end(self, exit_code: int, error: str | None = None) -> None:
@@ -51,7 +53,8 @@ class RunResult:
     def write(self, facts: dict[str, Any] | None = None) -> dict[str, Any]:
         """Write run.json, with what else is known of the run. Returns what it holds."""
         run = asdict(self) | {"folder": self.folder.name} | (facts or {})
-        run["verdicts"] = judge(run)
+        run["verdicts"] = self.verdicts = judge(run)
+        run["outcome"] = self.outcome = tell_models(run)
         write_atomically(self.folder / "run.json", json.dumps(run, indent=1) + "\n")
         return run
 

@@ -29,7 +29,8 @@ def run_plan(plan: Plan, display: Display, fresh: bool = False) -> RunResult:
         try:
             prepare_folder(plan.run, display)
             reference = drift.read_reference(plan.run)
-            run_steps(plan, result, display, fresh)
+            with display.show(result.stages, plan.run.path):
+                run_steps(plan, result, display, fresh)
             result.drift = drift.find_drift(plan.run, reference)
             result.end(0)
         except (signals.Interrupted, Exception) as error:

@@ -38,6 +38,7 @@ def run_steps(plan: Plan, result: RunResult, display: Display, fresh: bool) -> N
                 display.end_stage(outcome)
                 continue
             if step.needs_spark and "SPARK_REMOTE" not in os.environ:
+                display.begin("starting Spark")
                 spark = servers.enter_context(share_spark(plan["SPARK_MASTER"], result.folder / "spark.log"))
             parts = fingerprint.list_parts(step, inputs)
             run_step(plan, step, outcome, result, display, spark)
@@ -67,7 +68,7 @@ def run_step(
     outcome.state = "failed"
     try:
         with set_variables({FILE_VARIABLE: str(progress)}):
-            execute(step, result.folder, plan["CELL_TIMEOUT"], outcome, spark)
+            execute(step, result.folder, plan["CELL_TIMEOUT"], outcome, spark, display.note_cell)
         outcome.state = "done"
     except Exception as error:
         code, outcome.error = failures.describe_failure(error, step)

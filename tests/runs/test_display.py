@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from pipeline.runs.display import Display, StageLine
+from pipeline.runs.board import Board, StageLine
+from pipeline.runs.display import Display
 from pipeline.runs.results import RunResult, StageResult
 
 ROOT = Path(__file__).parents[2]
@@ -89,6 +90,51 @@ def test_the_live_line_tells_progress_and_memory(tmp_path):
     console.print(StageLine(StageResult("ingest", peak_bytes=2**31), notes))
     seen = console.export_text()
     assert all(words in seen for words in ("ingest", "2.00 GiB", "20/60 files", "1.5 M rows/s", "4 s left"))
+
+
+def show(board: Board) -> list[str]:
+    console = Console(width=160, record=True, file=io.StringIO())
+    console.print(board)
+    return [line.rstrip() for line in console.export_text().splitlines()]
+
+
+def test_what_is_to_come_is_shown_below_what_goes_on(tmp_path):
+    stages = [StageResult("ingest"), StageResult("features"), StageResult("train")]
+    board = Board(stages)
+    board.begin("starting Spark")
+    first, *waiting = show(board)
+    assert first.startswith("starting Spark")
+    assert waiting == ["ingest    waiting", "features  waiting", "train     waiting"]
+    board.begin_stage(stages[0], tmp_path / "progress")
+    board.note_cell(7, 30)
+    first, *waiting = show(board)
+    assert first.startswith("ingest")
+    assert "cell 7 of 30" in first
+    assert len(waiting) == 2
+    board.end_stage(stages[0])
+    assert show(board) == ["features  waiting", "train     waiting"]
+
+
+@pytest.mark.slow  # a whole stage
+def test_a_terminal_shows_a_run_from_its_first_moment_to_its_last_cell(tmp_path):
+    seen = run_on_a_terminal("--run-dir", str(tmp_path / "run"), "--to", "ingest").decode()
+    assert seen.index("starting Spark") < re.search(r"cell \d+ of", seen).start()
+    last = max(int(number) for number in re.findall(r"cell (\d+) of", seen))
+    assert last > 20
+    assert "report.html" in seen
+
+
+def test_a_run_ends_with_its_results_what_is_red_and_the_next_command(tmp_path, capsys):
+    folder = tmp_path / "a folder" / "runs" / "now"
+    result = RunResult("now", [], {}, 0, None, 15.0, folder=folder)
+    result.outcome = ["Volume of the day: grid, 4.6% better than naive"]
+    result.verdicts = [{"kept": True, "what": "All is well."}, {"kept": False, "what": "The ledger does not balance."}]
+    Display().end_run(result)
+    out = capsys.readouterr().out
+    assert "4.6% better than naive" in out
+    assert "look: The ledger does not balance." in out
+    assert "All is well" not in out
+    assert f"python -m serving --run-dir '{tmp_path / 'a folder'}'" in out
 
 
 @pytest.mark.parametrize(
