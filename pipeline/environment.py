@@ -18,6 +18,8 @@ ROOT = Path(__file__).parents[1]
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 DIRECTLY = ("no_proxy", "NO_PROXY", "no_grpc_proxy")  # they name the hosts for which no proxy is asked
 
+KAGGLE = "KAGGLE_KERNEL_RUN_TYPE"  # is set on Kaggle's own machines, where data sets are attached as folders
+
 ROOM = 2**20  # bytes: what a library may want to keep in a folder
 
 # Of the variables that steer Python these alone pass: where libraries lie, what is written, and the order of sets.

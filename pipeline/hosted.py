@@ -1,4 +1,4 @@
-"""What a notebook opened alone in Google Colab needs: the missing libraries, and the demo's earlier stages.
+"""What a notebook opened alone in Google Colab or on Kaggle needs: missing libraries, and the stages before it.
 
 Also the one place where the repository's address stands. The badges and setup cells repeat it, since they work before
 this module can be imported; set it everywhere with
@@ -17,6 +17,7 @@ from pathlib import Path
 from packaging.requirements import Requirement
 
 from pipeline.datasets.lock import TOKEN_VARIABLE
+from pipeline.environment import KAGGLE
 from pipeline.errors import ParameterError, ResourceError
 from pipeline.stages import STAGES
 
@@ -24,12 +25,12 @@ REPOSITORY = "OWNER/REPOSITORY"
 
 ROOT = Path(__file__).parent.parent
 
-# Colab has the full xgboost. The light build would overwrite its files, as both are the module `xgboost`.
+# Colab and Kaggle have the full xgboost. The light build would overwrite its files, as both are the module `xgboost`.
 SAME_MODULE = {"xgboost-cpu": "xgboost"}
 
 
 def prepare(stage: str) -> None:
-    """Install what `stage`'s notebook lacks and run the demo's stages before it that have not been run here."""
+    """Install what `stage`'s notebook lacks and run the stages before it that have not been run here."""
     if TOKEN_VARIABLE in os.environ:
         return  # run_all.py runs this notebook, and has run the stages before it
     install_missing()
@@ -77,7 +78,8 @@ def install_missing() -> None:
         command = [sys.executable, "-m", "pip", "install", "--quiet", "--constraint", str(pins), *missing]
         done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
-        raise ResourceError(f"pip could not install {', '.join(missing)}: {find_error(done.stderr)}")
+        why = f"pip could not install {', '.join(missing)}: {find_error(done.stderr)}"
+        raise ResourceError(f"{why}. On Kaggle, internet must be on (Settings)." if KAGGLE in os.environ else why)
     print(f"installed: {', '.join(sorted(Requirement(line).name for line in missing))}")
 
 
@@ -89,12 +91,12 @@ def find_error(said: str) -> str:
 
 
 def run_stages(last: str) -> None:
-    """Run the demo up to the stage `last`; what has run already is skipped."""
-    command = [sys.executable, "run_all.py", "--to", last, "--quiet"]
+    """Run the stages up to `last` with the notebooks' own defaults; what has run already is skipped."""
+    command = [sys.executable, "run_all.py", "--to", last, "--quiet", "-p", "SOURCE", "auto"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     if done.returncode:
-        raise ResourceError(f"The demo's stages up to `{last}` did not run: {find_error(done.stderr)}")
-    print(f"ok: the demo's stages up to {last} are there")
+        raise ResourceError(f"The stages up to `{last}` did not run: {find_error(done.stderr)}")
+    print(f"ok: the stages up to {last} are there")
 
 
 def set_repository(address: str) -> list[Path]:

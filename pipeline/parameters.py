@@ -32,7 +32,7 @@ class Parameter:
 PARAMETERS = {
     "RUN_DIR": Parameter(str, "folder for everything that a run makes", needed=True),
     "SPARK_MASTER": Parameter(str, "where Spark runs: local[*], local[2], spark://host:7077", needed=True),
-    "SOURCE": Parameter(str, "where the CSVs come from", choices=("sample", "folder", "kaggle")),
+    "SOURCE": Parameter(str, "where the CSVs come from", choices=("auto", "sample", "folder", "kaggle")),
     "DATA_DIR": Parameter(str, "for SOURCE folder: the folder with stocks/ and etfs/, or its zip"),
     "UPDATE": Parameter(bool, "whether DATA_DIR is brought up to the last close before it is read"),
     "SYMBOLS": Parameter(str, "for UPDATE: whom to follow, as AAPL,BRK.B or a file; empty: whoever has a file"),

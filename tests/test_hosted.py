@@ -1,6 +1,7 @@
-"""What makes a notebook run on a machine of Colab's. tests/check_colab.py runs all of it in Colab's versions."""
+"""What makes a notebook run on a machine of Colab's. tests/check_hosted.py runs all of it in their versions."""
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -9,6 +10,7 @@ import sys
 import pytest
 
 from pipeline import hosted
+from pipeline.environment import KAGGLE
 from pipeline.errors import ParameterError, ResourceError
 
 
@@ -42,6 +44,20 @@ def test_what_could_not_be_prepared_is_told_in_one_line(monkeypatch, said, why):
     monkeypatch.setattr(hosted.subprocess, "run", lambda *_, **__: done)
     with pytest.raises(ResourceError, match=f"up to `train` did not run: {re.escape(why)}$"):
         hosted.run_stages("train")
+
+
+@pytest.mark.parametrize("notebook", sorted(path.name for path in (hosted.ROOT / "notebooks").glob("*.ipynb")))
+def test_a_machine_of_kaggle_without_internet_is_told_what_to_switch_on(tmp_path, notebook):
+    """Its setup cell, in an empty folder, where git finds nobody."""
+    cells = json.loads((hosted.ROOT / "notebooks" / notebook).read_text())["cells"]
+    setup = "".join(next(cell for cell in cells if cell["cell_type"] == "code")["source"])
+    nowhere = {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": f"url.file://{tmp_path}/nobody.insteadOf"}
+    nowhere |= {"GIT_CONFIG_VALUE_0": f"https://github.com/{hosted.REPOSITORY}", KAGGLE: "Interactive"}
+    done = subprocess.run(
+        [sys.executable, "-c", setup], cwd=tmp_path, env=os.environ | nowhere, capture_output=True, text=True
+    )
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == "No way to GitHub. On Kaggle: Settings, Internet on; then run again."
 
 
 def test_one_command_sets_the_address_everywhere(tmp_path):

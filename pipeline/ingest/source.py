@@ -1,6 +1,7 @@
 """Where the CSVs come from: the sample, a folder or zip in the layout of the Kaggle set, or Kaggle itself."""
 
 import hashlib
+import os
 import zipfile
 import zlib
 from collections.abc import Iterable
@@ -10,12 +11,14 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from pipeline.environment import KAGGLE
 from pipeline.errors import InputError, QualityError
 from pipeline.ingest.delivery import FOLDERS, METADATA, list_files, read_files
 from pipeline.ingest.names import is_doubtful, list_some, read_names, read_symbol, warn_of_odd_input
 
 # A version by name: everybody reads the same files, and none are asked for once they are in the cache of kagglehub.
 KAGGLE_DATASET = "jacksoncrow/stock-market-dataset/versions/2"
+INPUT_VARIABLE, INPUT = "KAGGLE_CACHE_MOUNT_FOLDER", "/kaggle/input"  # kagglehub's name for where, and where that is
 SAMPLE = Path(__file__).parents[2] / "notebooks" / "sample"
 READERS = 4
 
@@ -85,8 +88,9 @@ def digest(lines: Iterable[str]) -> str:
 def open_source(kind: str, data_dir: str = "") -> Source:
     """The source that the parameters SOURCE and DATA_DIR name.
 
-    kind: "sample", "folder" (data_dir is the folder, or the zip as Kaggle serves it) or "kaggle" (fetched once, then
-    taken from kagglehub's cache). Raises InputError for a source that is absent or has no CSV or no usable metadata,
+    kind: "sample"; "folder" (data_dir is the folder, or the zip as Kaggle serves it); "kaggle" (what is attached to a
+    machine of Kaggle's, or fetched once and then taken from kagglehub's cache); "auto" (what is attached, else the
+    sample). Raises InputError for a source that is absent or has no CSV or no usable metadata,
     QualityError where two files are of the same symbol.
     """
     root = find_root(kind, data_dir)
@@ -120,7 +124,9 @@ def open_source(kind: str, data_dir: str = "") -> Source:
 def find_root(kind: str, data_dir: str) -> Path:
     """The folder or file that a source is in."""
     if kind == "kaggle":
-        return fetch_from_kaggle()
+        return find_attached() or fetch_from_kaggle()
+    if kind == "auto":
+        return find_attached() or SAMPLE
     if kind == "sample":
         return SAMPLE
     root, found = Path(data_dir), False
@@ -138,6 +144,12 @@ def refuse_duplicates(files: list[MarketFile]) -> None:
             raise QualityError(
                 f"{one.path} and {next_one.path} are both of the symbol {one.symbol}: remove or rename one of them."
             )
+
+
+def find_attached() -> Path | None:
+    """The folder of the data set where it is attached to a notebook on Kaggle; None anywhere else."""
+    folder = Path(os.environ.get(INPUT_VARIABLE, INPUT), KAGGLE_DATASET.split("/")[1])
+    return folder if KAGGLE in os.environ and folder.is_dir() else None
 
 
 def fetch_from_kaggle() -> Path:

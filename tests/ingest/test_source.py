@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.environment import KAGGLE
 from pipeline.errors import InputError, QualityError
 from pipeline.ingest.delivery import METADATA
-from pipeline.ingest.source import KAGGLE_DATASET, SAMPLE, open_source
+from pipeline.ingest.source import INPUT_VARIABLE, KAGGLE_DATASET, SAMPLE, open_source
 
 OPEN = "from pipeline.ingest.source import open_source; print(open_source('kaggle').content_fingerprint)"
 
@@ -25,6 +26,17 @@ def test_kaggle_answers_from_its_cache(tmp_path, monkeypatch):
     done = subprocess.run([sys.executable, "-c", OPEN], cwd=SAMPLE.parents[1], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-1500:]
     assert done.stdout.split()[-1] == open_source("sample").content_fingerprint
+
+
+def test_what_is_attached_on_kaggle_is_read_without_asking_for_it(tmp_path, monkeypatch):
+    attached = shutil.copytree(SAMPLE, tmp_path / "stock-market-dataset")
+    monkeypatch.setenv(INPUT_VARIABLE, str(tmp_path))
+    assert open_source("auto").root == SAMPLE  # another machine
+    monkeypatch.setenv(KAGGLE, "Interactive")
+    assert open_source("auto").root == attached
+    assert open_source("kaggle").root == attached
+    shutil.rmtree(attached)
+    assert open_source("auto").root == SAMPLE
 
 
 def spoil_names(folder: Path, good: str, bad: str) -> None:
