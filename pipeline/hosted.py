@@ -92,7 +92,7 @@ def find_error(said: str) -> str:
 
 def run_stages(last: str) -> None:
     """Run the stages up to `last` with the notebooks' own defaults; what has run already is skipped."""
-    command = [sys.executable, "run_all.py", "--to", last, "--quiet", "-p", "SOURCE", "auto"]
+    command = [sys.executable, "run_all.py", "--to", last, "--quiet"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     if done.returncode:
         raise ResourceError(f"The stages up to `{last}` did not run: {find_error(done.stderr)}")

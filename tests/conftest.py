@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.environment import spare_loopback
+from tests.pictures import compare_pictures
 
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 MARKET_SAMPLE = os.environ.get("MARKET_SAMPLE")
@@ -26,7 +27,10 @@ def pytest_configure(config):
 
 def pytest_collection_modifyitems(config, items):
     """Start the server before the first notebook's kernel: a kernel takes SPARK_REMOTE from the environment."""
-    if any(item.path.suffix == ".ipynb" for item in items):
+    cells = [item for item in items if item.path.suffix == ".ipynb"]
+    for cell in cells:
+        compare_pictures(cell)
+    if cells:
         start_spark(config)
 
 
