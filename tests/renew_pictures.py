@@ -1,7 +1,7 @@
 """Make the README's picture of a run: python -m tests.renew_pictures RUN_FOLDER [SYMBOL]
 
-It shows what the run left: the page with a symbol's forecast, the heat map of the grid, how the intervals held, and what
-the terminal said. Take a run of the whole market: that is what the project is for. Needs Chromium.
+It shows what the run left: the page with a symbol's forecast, the heat map of the grid, how the intervals held, and
+what the terminal said. Take a run of the whole market: that is what the project is for. Needs Chromium.
 """
 
 import base64
