@@ -30,10 +30,10 @@ class Parameter:
 
 
 PARAMETERS = {
-    "RUN_DIR": Parameter(str, "folder for everything that a run makes", needed=True),
+    "RUN_DIR": Parameter(str, "folder for everything that a run makes, or its URL: s3://bucket/market", needed=True),
     "SPARK_MASTER": Parameter(str, "where Spark runs: local[*], local[2], spark://host:7077", needed=True),
     "SOURCE": Parameter(str, "where the CSVs come from", choices=("auto", "sample", "folder", "kaggle")),
-    "DATA_DIR": Parameter(str, "for SOURCE folder: the folder with stocks/ and etfs/, or its zip"),
+    "DATA_DIR": Parameter(str, "for SOURCE folder: the folder with stocks/ and etfs/, or its zip, or the URL of one"),
     "UPDATE": Parameter(bool, "whether DATA_DIR is brought up to the last close before it is read"),
     "SYMBOLS": Parameter(str, "for UPDATE: whom to follow, as AAPL,BRK.B or a file; empty: whoever has a file"),
     "MAX_QUARANTINE_SHARE": Parameter(float, "largest share of refused rows that is published", at_least=0, at_most=1),
@@ -54,6 +54,14 @@ PARAMETERS = {
         int, "seconds that one cell may take", at_least=1, at_most=86_400, of_run=True, default=7_200
     ),
     "KEEP": Parameter(int, "versions and runs to keep", at_least=1, at_most=1_000, of_run=True, default=3),
+    "LEFTOVER_HOURS": Parameter(
+        int,
+        "age at which a store is cleared of what a killed run left",
+        at_least=0,
+        at_most=8_760,
+        of_run=True,
+        default=24,
+    ),
 }
 
 

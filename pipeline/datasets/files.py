@@ -5,6 +5,10 @@ import os
 import secrets
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pipeline.datasets.objects import ObjectPath
 
 
 @cache
@@ -17,7 +21,7 @@ def hash_code() -> str:
     return code.hexdigest()[:16]
 
 
-def hash_file(path: Path) -> str:
+def hash_file(path: "Path | ObjectPath") -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

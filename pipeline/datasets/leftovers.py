@@ -4,25 +4,31 @@ All of this is for the holder of the run folder alone.
 """
 
 import json
-import shutil
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pipeline.datasets.files import hash_file, write_atomically
+from pipeline.datasets.files import hash_file
 from pipeline.datasets.lock import is_held
+from pipeline.datasets.places import Place, is_finished, look_at, remove, replace_pointer
 from pipeline.datasets.store import CURRENT, DRAFT_PREFIX, MANIFEST, TIME_FORMAT, VERSION_NAME, find_version
 from pipeline.errors import InputError
 
 
-def clear_leftovers(home: Path) -> list[Path]:
+def clear_leftovers(home: Place, is_left: Callable[[Place], bool]) -> list[Place]:
     """Remove what killed processes left of a dataset: drafts, half-written pointers, a version that never became
     current. Returns what was removed.
     """
-    removed = [path for path in sorted(home.iterdir()) if is_leftover(path)] if home.is_dir() else []
+    removed = [path for path in list_entries(home) if is_left(path)]
     for path in removed:
-        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+        remove(path)
     return removed
+
+
+def list_entries(home: Place) -> list[Place]:
+    """What lies in a dataset's folder, by name; nothing if there is no such folder."""
+    return sorted(home.iterdir(), key=lambda path: path.name) if home.is_dir() else []
 
 
 def is_leftover(path: Path) -> bool:
@@ -42,11 +48,12 @@ def is_leftover(path: Path) -> bool:
     return path.name > current and named.timestamp() > pointer.stat().st_mtime
 
 
-def restore_pointer(home: Path) -> str | None:
+def restore_pointer(home: Place) -> str | None:
     """Make the newest whole version current where CURRENT is gone, or names nothing that can be read.
 
     Returns what was found and done as a sentence, None if all was well.
     """
+    seen = look_at(home / CURRENT)
     try:
         if find_version(home) is not None:
             return None
@@ -56,7 +63,7 @@ def restore_pointer(home: Path) -> str | None:
     versions = list_versions(home)
     whole = next((path for path in reversed(versions) if is_whole(path)), None)
     if whole:
-        write_atomically(home / CURRENT, whole.name + "\n")
+        replace_pointer(home / CURRENT, seen, whole.name + "\n")
         return f"{found}: {whole.name}, the newest whole version, is current again."
     if not versions and not (home / CURRENT).exists():
         return None
@@ -64,7 +71,7 @@ def restore_pointer(home: Path) -> str | None:
     return f"{found}, and there is no whole version to go back to: `{home.name}` is made again."
 
 
-def is_whole(version: Path) -> bool:
+def is_whole(version: Place) -> bool:
     """Whether every file that a version's manifest lists is there with its bytes."""
     with suppress(OSError, ValueError, KeyError, TypeError, RecursionError):
         files = json.loads((version / MANIFEST).read_bytes())["files"]
@@ -72,16 +79,16 @@ def is_whole(version: Path) -> bool:
     return False
 
 
-def is_version(path: Path) -> bool:
-    return path.is_dir() and VERSION_NAME.fullmatch(path.name) is not None
+def is_version(path: Place) -> bool:
+    return VERSION_NAME.fullmatch(path.name) is not None and path.is_dir() and is_finished(path, MANIFEST)
 
 
-def list_versions(home: Path) -> list[Path]:
+def list_versions(home: Place) -> list[Place]:
     """The versions of a dataset, oldest first."""
-    return sorted(filter(is_version, home.iterdir())) if home.is_dir() else []
+    return [path for path in list_entries(home) if is_version(path)]
 
 
-def prune_versions(home: Path, keep: int) -> list[Path]:
+def prune_versions(home: Place, keep: int) -> list[Place]:
     """Remove all but the `keep` newest versions of a dataset, and never the current one. Without a pointer none."""
     try:
         current = (home / CURRENT).read_text(errors="replace").strip()
@@ -89,5 +96,5 @@ def prune_versions(home: Path, keep: int) -> list[Path]:
         return []
     removed = [path for path in list_versions(home)[:-keep] if path.name != current]
     for path in removed:
-        shutil.rmtree(path)
+        remove(path)
     return removed

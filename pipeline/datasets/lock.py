@@ -25,8 +25,9 @@ TOKEN_VARIABLE = "PIPELINE_RUN_TOKEN"
 
 
 @contextmanager
-def hold_run(run_dir: Path) -> Iterator[str]:
-    """Hold the run folder for a run and everything that it starts. Yields the run's token.
+def hold_run(run_dir: Path, name: str = "") -> Iterator[str]:
+    """Hold the run folder for a run and everything that it starts. Yields the run's token. name: what a person calls
+    the folder, if not by its path.
 
     Raises LockedError at once if another run, or a notebook that is publishing by itself, holds it.
     """
@@ -35,7 +36,7 @@ def hold_run(run_dir: Path) -> Iterator[str]:
         fcntl.flock(publishing, fcntl.LOCK_EX)
         if not try_lock(lock):
             raise LockedError(
-                f"{run_dir} is in use by another run. Wait for its end, or use --run-dir for a second one."
+                f"{name or run_dir} is in use by another run. Wait for its end, or use --run-dir for a second one."
             )
         token = secrets.token_hex(8)
         lock.truncate(0)
@@ -50,18 +51,21 @@ def hold_run(run_dir: Path) -> Iterator[str]:
 
 
 @contextmanager
-def publish_right(run_dir: Path) -> Iterator[None]:
-    """Hold the right to publish into a run folder. Raises LockedError if this process does not have it."""
+def publish_right(run_dir: Path, name: str = "") -> Iterator[None]:
+    """Hold the right to publish into a run folder. Raises LockedError if this process does not have it. name: see
+    hold_run.
+    """
+    called = name or run_dir
     token = os.environ.get(TOKEN_VARIABLE)
     with open_lock(run_dir / ".publish.lock") as publishing, open_lock(run_dir / ".lock") as lock:
         fcntl.flock(publishing, fcntl.LOCK_EX)
         if token is None:
             if not try_lock(lock):
                 raise LockedError(
-                    f"A run holds {run_dir}: nothing was published. Wait for its end and run this cell again."
+                    f"A run holds {called}: nothing was published. Wait for its end and run this cell again."
                 )
         elif try_lock(lock) or lock.read() != token:
-            raise LockedError(f"The run that started this notebook has ended: nothing was published into {run_dir}.")
+            raise LockedError(f"The run that started this notebook has ended: nothing was published into {called}.")
         yield
 
 

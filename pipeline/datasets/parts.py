@@ -1,22 +1,19 @@
 """Parquet parts of a dataset, written by tasks that may run twice.
 
 Every attempt writes under a name that nobody else has. Spark reports one attempt for each task; its file gets the
-part's final name and whatever other attempts left is removed.
+part's final name, where files can be renamed, and whatever other attempts left is removed.
 """
 
 import hashlib
 import json
-import uuid
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import asdict, dataclass, replace
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipeline.errors import FULL_DISK, ResourceError
+from pipeline.datasets.places import Place, rename_attempts, write_once
 
-ATTEMPT_PREFIX = ".attempt-"
 ROW_GROUP = 2**20
 ZSTD_LEVEL = -3
 
@@ -31,31 +28,26 @@ class Written:
     sha256: str
 
 
-def write_attempt(table: pa.Table, folder: Path) -> str:
+def write_attempt(table: pa.Table, folder: Place) -> str:
     """Write one attempt at a part into `folder`. Returns what `keep_attempts` takes."""
     data = encode_parquet(table)
-    path = folder / f"{ATTEMPT_PREFIX}{uuid.uuid4().hex}.parquet"
-    try:
-        path.write_bytes(data)
-    except OSError as error:
-        path.unlink(missing_ok=True)
-        if error.errno in FULL_DISK:
-            raise ResourceError(f"The disk is full: a part in {folder} needs {data.size:,} more bytes.") from error
-        raise
-    return json.dumps(asdict(Written(path.name, table.num_rows, data.size, hashlib.sha256(data).hexdigest())))
+    checksum = hashlib.sha256(data).hexdigest()
+    name = write_once(folder, memoryview(data).cast("B"), checksum)
+    return json.dumps(asdict(Written(name, table.num_rows, data.size, checksum)))
 
 
-def keep_attempts(folder: Path, attempts: Iterable[str | None]) -> list[Written]:
-    """Give the reported attempts, in order, their final names part-00000.parquet and so on; remove all others."""
-    kept = []
-    for number, attempt in enumerate(attempt for attempt in attempts if attempt):
-        facts = json.loads(attempt)
-        name = f"part-{number:05d}.parquet"
-        (folder / facts["name"]).rename(folder / name)
-        kept.append(Written(**facts | {"name": name}))
-    for path in folder.glob(f"{ATTEMPT_PREFIX}*"):
-        path.unlink()
-    return kept
+def keep_attempts(folder: Place, attempts: Iterable[str | None]) -> list[Written]:
+    """Give the reported attempts, in order, their final names part-00000.parquet and so on; remove all others. Where
+    nothing can be renamed they keep their own.
+    """
+    reported = [Written(**json.loads(attempt)) for attempt in attempts if attempt]
+    kept = rename_attempts(folder, [part.name for part in reported], [name_part(n) for n in range(len(reported))])
+    return [replace(part, name=name) for part, name in zip(reported, kept, strict=True)]
+
+
+def name_part(number: int) -> str:
+    """The name of a part, by its place among the parts of its version."""
+    return f"part-{number:05d}.parquet"
 
 
 def encode_parquet(table: pa.Table) -> pa.Buffer:

@@ -3,13 +3,15 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from pipeline.datasets import leftovers
-from pipeline.datasets.files import write_atomically
-from pipeline.datasets.lock import hold_run
-from pipeline.datasets.store import Draft, Version, find_version, open_draft
+from pipeline.datasets.places import Place, open_place, write_whole
+from pipeline.datasets.publishing import publish_into
+from pipeline.datasets.store import Draft, Version, find_version
 from pipeline.errors import InputError
 from pipeline.stages import STAGES
 
@@ -17,10 +19,11 @@ DATASETS = tuple(dataset for stage in STAGES for dataset in stage.writes)
 
 
 class RunFolder:
-    """A folder for everything that runs make: datasets in versions, and records beside them. It need not be there."""
+    """A place for everything that runs make: datasets in versions, and records beside them. It need not be there."""
 
-    def __init__(self, path: Path | str) -> None:
-        self.path = Path(path)
+    def __init__(self, path: Place | str) -> None:
+        self.path = open_place(path)
+        self.publishing = publish_into(self.path)
 
     def __str__(self) -> str:
         return str(self.path)
@@ -42,14 +45,30 @@ class RunFolder:
         return {name: version for name in DATASETS if (version := self.find(name)) is not None}
 
     def open_draft(self, dataset: str) -> Draft:
-        """A new version of a dataset to write into; see store.open_draft."""
-        return open_draft(self.path, dataset)
+        """A new version of a dataset to write into."""
+        return self.publishing.open_draft(dataset)
 
     @contextmanager
     def hold(self) -> Iterator[str]:
-        """Hold the folder for a run and everything that it starts; see lock.hold_run."""
-        with hold_run(self.path) as token:
+        """Hold the folder for a run and everything that it starts. Yields the run's token.
+
+        Raises LockedError at once if another run of this machine holds it.
+        """
+        with self.publishing.hold() as token:
             yield token
+
+    @property
+    def here(self) -> Path:
+        """The folder on this machine for what a run writes as it goes."""
+        return self.publishing.here
+
+    def open_records(self) -> Path:
+        """A folder on this machine for the records of a run, named after the time."""
+        return self.publishing.open_records()
+
+    def keep_records(self, folder: Path) -> Place:
+        """Put the records of a run where the data are, if they are elsewhere. Returns their place."""
+        return self.publishing.keep_records(folder)
 
     def read_record(self, name: str) -> dict[str, Any] | None:
         """A record beside the datasets, a JSON object; None if there is none. Raises InputError if it is damaged."""
@@ -65,22 +84,25 @@ class RunFolder:
         return record
 
     def write_record(self, name: str, record: dict[str, Any]) -> None:
-        path = self.path / name
-        path.parent.mkdir(exist_ok=True)
-        write_atomically(path, json.dumps(record, indent=1) + "\n")
+        write_whole(self.path / name, json.dumps(record, indent=1) + "\n")
 
     def restore_pointers(self) -> list[str]:
         """Make the newest whole version current where a pointer is gone or damaged. Only for the folder's holder.
 
         Returns a sentence for each dataset where that was so.
         """
-        told = (leftovers.restore_pointer(self.path / dataset) for dataset in DATASETS)
+        told = [leftovers.restore_pointer(self.path / dataset) for dataset in DATASETS]
+        if any(told):
+            self.publishing.note_base()
         return [sentence for sentence in told if sentence]
 
-    def clear_leftovers(self) -> list[Path]:
-        """Remove what killed processes left of the datasets. Only for the folder's holder."""
-        return [path for dataset in DATASETS for path in leftovers.clear_leftovers(self.path / dataset)]
+    def clear_leftovers(self, age: timedelta = timedelta(days=1)) -> list[Place]:
+        """Remove what killed processes left of the datasets. Only for the folder's holder. age: how old that must be
+        where nobody can tell whether its process lives, as in an object store.
+        """
+        found = partial(self.publishing.is_leftover, age=age)
+        return [path for dataset in DATASETS for path in leftovers.clear_leftovers(self.path / dataset, found)]
 
-    def prune_versions(self, keep: int) -> list[Path]:
+    def prune_versions(self, keep: int) -> list[Place]:
         """Remove all but the `keep` newest versions of each dataset, and never the current one."""
         return [path for dataset in DATASETS for path in leftovers.prune_versions(self.path / dataset, keep)]

@@ -23,8 +23,10 @@ import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 
 from pipeline.datasets.files import flush, hash_code, hash_file, write_atomically
+from pipeline.datasets.frames import read_frame
 from pipeline.datasets.lock import hold_draft, publish_right
-from pipeline.datasets.parts import Written
+from pipeline.datasets.parts import Written, name_part
+from pipeline.datasets.places import Place
 from pipeline.errors import InputError
 
 DRAFT_PREFIX = ".draft-"
@@ -40,7 +42,7 @@ class Version:
     """A published version of a dataset. Its folder may be read for as long as the version is kept."""
 
     dataset: str
-    path: Path
+    path: Place
 
     @cached_property
     def manifest(self) -> dict[str, Any]:
@@ -65,22 +67,34 @@ class Version:
 
     def read(self, spark: SparkSession) -> DataFrame:
         """The rows as a Spark DataFrame."""
-        place = f"file:{self.path.resolve()}"  # a cluster's configuration may take plain paths for HDFS's
-        return spark.read.option("pathGlobFilter", "*.parquet").parquet(place)
+        return read_frame(spark, self.path, [file.name for file in self.files])
 
     @property
-    def files(self) -> list[Path]:
-        """The Parquet parts, in order."""
+    def files(self) -> list[Place]:
+        """The Parquet parts, in order; places.read_table reads one."""
         return [self.path / file["name"] for file in self.manifest["files"] if file["name"].endswith(".parquet")]
 
 
 @dataclass(eq=False)
 class Draft:
-    """A version in the making. Write files into `path`, then publish."""
+    """A version in the making. Write files into `path`, then publish.
+
+    path: a folder on this machine. attempts: where tasks write their parts, on whichever machine they run.
+    """
 
     run_dir: Path
     dataset: str
     path: Path
+    attempts: Place
+
+    @property
+    def progress(self) -> Place:
+        """Where tasks note how far they are."""
+        return self.path.parent / f"{self.path.name}-progress"
+
+    def read(self, spark: SparkSession, parts: Iterable[Written]) -> DataFrame:
+        """The rows of parts that tasks have written, before they are published."""
+        return read_frame(spark, self.attempts, [part.name for part in parts])
 
     def publish(
         self,
@@ -115,16 +129,28 @@ class Draft:
             **(extra or {}),
             "files": files,
         }
-        manifest["version"] = hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()[:16]
+        manifest["version"] = identify(manifest)
         write_atomically(self.path / MANIFEST, json.dumps(manifest, indent=1) + "\n")
-        for file in files:  # else a loss of power may leave a pointer to parts that never reached the disk
+        return Version(self.dataset, self.commit(manifest))
+
+    def commit(self, manifest: Mapping[str, Any]) -> Place:
+        """Make the draft a version, and current. Returns its folder."""
+        for file in manifest["files"]:  # else a loss of power may leave a pointer to parts that never reached the disk
             flush(self.path / file["name"])
         home = self.path.parent
         with publish_right(self.run_dir):
             name = f"{next_time(home)}-{manifest['version'][:8]}"
             self.path.rename(home / name)
             write_atomically(home / CURRENT, name + "\n")
-        return Version(self.dataset, home / name)
+        return home / name
+
+
+def identify(manifest: Mapping[str, Any]) -> str:
+    """A hash of the content: where parts keep other names, as in an object store, it is the same."""
+    names = {file["name"]: name_part(number) for number, file in enumerate(manifest["files"]) if "rows" in file}
+    files = [{**file, "name": names.get(file["name"], file["name"])} for file in manifest["files"]]
+    content = json.dumps({**manifest, "files": files}, sort_keys=True)
+    return hashlib.sha256(content.encode()).hexdigest()[:16]
 
 
 def open_draft(run_dir: Path, dataset: str) -> Draft:
@@ -133,7 +159,7 @@ def open_draft(run_dir: Path, dataset: str) -> Draft:
     """
     path = run_dir.resolve() / dataset / f"{DRAFT_PREFIX}{secrets.token_hex(6)}"
     path.mkdir(parents=True)
-    draft = Draft(run_dir, dataset, path)
+    draft = Draft(run_dir, dataset, path, path)
     weakref.finalize(draft, discard, path, hold_draft(path))
     return draft
 
@@ -143,7 +169,7 @@ def discard(path: Path, held: int) -> None:
     os.close(held)
 
 
-def find_version(home: Path) -> Version | None:
+def find_version(home: Place) -> Version | None:
     """The version of a dataset that CURRENT names; None where there is none. Raises InputError for one that cannot be
     read.
     """
@@ -160,11 +186,11 @@ def find_version(home: Path) -> Version | None:
     return version
 
 
-def describe_damage(path: Path, why: str) -> str:
+def describe_damage(path: Place, why: str) -> str:
     return f"{path} cannot be read ({why}). The next run of run_all.py goes back to the newest version that is whole."
 
 
-def next_time(home: Path) -> str:
+def next_time(home: Place) -> str:
     """The time now as a name; later than each name in `home` also where the clock was set back since, so that the
     order of names is the order of writing.
     """

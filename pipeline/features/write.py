@@ -5,15 +5,14 @@ No symbol crosses two parts and each part is sorted, so nothing needs a shuffle 
 """
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from pyspark.sql import SparkSession
 
 from pipeline.datasets.contract import FEATURES
 from pipeline.datasets.parts import Written, keep_attempts, write_attempt
+from pipeline.datasets.places import Place, read_table
 from pipeline.datasets.store import Draft, Version
 from pipeline.features.rolling import calendar_mean, calendar_median, find_starts, rolling_mean, rolling_median
 from pipeline.spark.progress import Tally, track
@@ -25,8 +24,8 @@ def write_features(
 ) -> list[Written]:
     """Compute the features of all of `prices` and write their parts into the draft's folder."""
     paths = [path.resolve() for path in prices.files]
-    folder = draft.path.resolve()
-    progress = folder.parent / f"{folder.name}-progress"
+    folder = draft.attempts.resolve()
+    progress = draft.progress.resolve()
 
     def run_parts(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:
@@ -40,9 +39,9 @@ def write_features(
     return keep_attempts(folder, attempts["written"].to_pylist())
 
 
-def run_part(path: Path, folder: Path, window_days: int, window_rule: str, tally: Tally) -> str | None:
+def run_part(path: Place, folder: Place, window_days: int, window_rule: str, tally: Tally) -> str | None:
     """One attempt at one part. Returns what `parts.keep_attempts` takes."""
-    prices = pq.read_table(path, use_threads=False)  # the other cores have tasks of their own
+    prices = read_table(path, use_threads=False)  # the other cores have tasks of their own
     table = add_features(prices, window_days, window_rule)
     written = write_attempt(table, folder)
     tally.report(1, table.num_rows)

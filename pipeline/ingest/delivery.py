@@ -1,15 +1,14 @@
 """The files of a delivery, a folder or a zip in the layout of the Kaggle set: what is there, and their bytes."""
 
 import lzma
-import os
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from pathlib import Path
 from stat import S_ISREG
 
+from pipeline.datasets.places import Place, open_seekable, read_in_order, walk_files
 from pipeline.errors import InputError, QualityError
 
 METADATA = "symbols_valid_meta.csv"
@@ -31,22 +30,21 @@ class Listing:
     left_out: list[str] = field(default_factory=list)  # paths of files that are not read, and look as if they should
 
 
-def list_files(root: Path) -> Listing:
+def list_files(root: Place) -> Listing:
     """The files of a folder or a zip, sorted by what is read of them and what is not. Raises InputError for what
     cannot be read, QualityError for a zip with two files of one name.
     """
     return list_zip(root) if root.is_file() else list_folder(root)
 
 
-def list_folder(root: Path) -> Listing:
+def list_folder(root: Place) -> Listing:
     listing = Listing("")
     try:
-        for path in walk_layout(root):
-            name = path.relative_to(root).as_posix()
+        for name, look in walk_files(root, FOLDERS):
             if not is_read(name):
                 note_left_out(listing, name)
                 continue
-            stat = path.stat()
+            stat = look()
             if not S_ISREG(stat.st_mode):
                 note_left_out(listing, name)
             else:
@@ -56,19 +54,7 @@ def list_folder(root: Path) -> Listing:
     return listing
 
 
-def walk_layout(root: Path) -> Iterator[Path]:
-    """All files in stocks/ and etfs/, also further down, and those that lie beside the two."""
-
-    def refuse(error: OSError) -> None:
-        raise error
-
-    yield from (path for path in root.iterdir() if path.is_symlink() or not path.is_dir())
-    for home in FOLDERS:
-        for folder, _, files in os.walk(root / home, onerror=refuse) if (root / home).is_dir() else ():
-            yield from (Path(folder, name) for name in files)
-
-
-def list_zip(root: Path) -> Listing:
+def list_zip(root: Place) -> Listing:
     with open_zip(root) as archive:
         entries = index_entries(archive, root)
     homes = [name.removesuffix(METADATA) for name in entries if name.rsplit("/", 1)[-1] == METADATA]
@@ -105,15 +91,15 @@ def note_left_out(listing: Listing, path: str) -> None:
         listing.left_out.append(path)
 
 
-def open_zip(root: Path) -> zipfile.ZipFile:
+def open_zip(root: Place) -> zipfile.ZipFile:
     try:
-        return zipfile.ZipFile(root)
+        return zipfile.ZipFile(open_seekable(root))  # type: ignore[arg-type]  # a reader of objects reads and seeks
     except UNREADABLE as error:
         message = f"{root} is neither a folder nor a zip file that can be read ({error}): copy or download it again."
         raise InputError(message) from error
 
 
-def index_entries(archive: zipfile.ZipFile, root: Path) -> dict[str, zipfile.ZipInfo]:
+def index_entries(archive: zipfile.ZipFile, root: Place) -> dict[str, zipfile.ZipInfo]:
     """Name -> entry of the files in a zip, with the slashes that some programs of Windows write the other way."""
     entries: dict[str, zipfile.ZipInfo] = {}
     for entry in archive.infolist():
@@ -126,11 +112,11 @@ def index_entries(archive: zipfile.ZipFile, root: Path) -> dict[str, zipfile.Zip
     return entries
 
 
-def read_files(root: Path, prefix: str, paths: Iterable[str]) -> Iterator[tuple[str, bytes]]:
+def read_files(root: Place, prefix: str, paths: Sequence[str]) -> Iterator[tuple[str, bytes]]:
     """Path and bytes of files inside a folder or zip. Raises InputError for one that cannot be read."""
     if root.is_dir():
-        for path in paths:
-            yield path, read_or_explain(path, root, (root / path).read_bytes)
+        reads = (partial(read_or_explain, path, root, (root / path).read_bytes) for path in paths)
+        yield from zip(paths, read_in_order(root, reads), strict=True)
         return
     with open_zip(root) as archive:
         entries = index_entries(archive, root)
@@ -141,7 +127,7 @@ def read_files(root: Path, prefix: str, paths: Iterable[str]) -> Iterator[tuple[
             yield path, read_or_explain(path, root, partial(archive.read, entry))
 
 
-def read_or_explain(path: str, root: Path, read: Callable[[], bytes]) -> bytes:
+def read_or_explain(path: str, root: Place, read: Callable[[], bytes]) -> bytes:
     try:
         return read()
     except UNREADABLE as error:

@@ -1,13 +1,13 @@
 """The ledger of an ingest: every file came back, and every row of it was published or refused."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
 
 from pipeline.datasets.contract import FLAGS, SYMBOLS
 from pipeline.datasets.parts import Written, keep_attempts
+from pipeline.datasets.places import Place
 from pipeline.errors import QualityError
 from pipeline.ingest.delivery import METADATA
 from pipeline.ingest.quality import Refused, sum_up_refused
@@ -37,7 +37,7 @@ class Ingested:
         return (int(self.ledger["refused"].sum()) + empty) / (int(self.ledger["data_rows"].sum()) + empty)
 
 
-def settle(source: Source, counts: pa.Table, prices_dir: Path, quarantine_dir: Path) -> Ingested:
+def settle(source: Source, counts: pa.Table, prices_dir: Place, quarantine_dir: Place) -> Ingested:
     """Check that every file came back and every row is accounted for; keep the files of the attempts that count."""
     whole = {pa.int32(): pd.Int32Dtype(), pa.int64(): pd.Int64Dtype()}
     frame = counts.to_pandas(types_mapper=whole.get).set_index("path").reindex([file.path for file in source.files])

@@ -7,8 +7,8 @@ import zlib
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
+from pipeline.datasets.places import Place
 from pipeline.errors import InputError
 from pipeline.ingest.delivery import METADATA, read_files
 
@@ -28,7 +28,7 @@ class Names:
     checksum: int
 
 
-def read_names(root: Path, prefix: str) -> Names:
+def read_names(root: Place, prefix: str) -> Names:
     """Read the metadata. (The column `Symbol` is another notation: AGM$A there is AGM-A here and in the file names.)
     Strict about quotes: one that is left open would swallow the lines up to the next quote.
     """

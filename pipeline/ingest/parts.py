@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
 from zlib import crc32
 
 import numpy as np
@@ -12,6 +11,7 @@ import pyarrow as pa
 
 from pipeline.datasets.contract import FLAGS, PRICES, QUARANTINE, flagged
 from pipeline.datasets.parts import write_attempt
+from pipeline.datasets.places import Place
 from pipeline.ingest.delivery import read_files
 from pipeline.ingest.market_csv import ParsedCsv, parse_market_csvs
 from pipeline.ingest.source import MarketFile
@@ -51,11 +51,11 @@ def plan_parts(files: tuple[MarketFile, ...], part_bytes: int = PART_BYTES) -> l
 
 def run_part(
     part: Part,
-    root: Path,
+    root: Place,
     prefix: str,
     names: dict[str, str | None],
-    prices_dir: Path,
-    quarantine_dir: Path,
+    prices_dir: Place,
+    quarantine_dir: Place,
     tally: Tally,
 ) -> pa.RecordBatch:
     """One attempt at one part: read, parse, write. Returns the counts of its files."""

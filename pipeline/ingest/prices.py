@@ -27,8 +27,8 @@ def write_prices(spark: SparkSession, source: Source, prices: Draft, quarantine:
     parts = plan_parts(source.files)
     names = {file.symbol: source.names.get(file.symbol) for file in source.files}
     root, prefix = source.root.resolve(), source.prefix
-    prices_dir, quarantine_dir = prices.path.resolve(), quarantine.path.resolve()
-    progress = prices_dir.parent / f"{prices_dir.name}-progress"
+    prices_dir, quarantine_dir = prices.attempts.resolve(), quarantine.attempts.resolve()
+    progress = prices.progress.resolve()
 
     def run_parts(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         for batch in batches:

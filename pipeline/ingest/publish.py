@@ -19,10 +19,10 @@ def publish_ingested(
     """
     ledger = ingested.ledger
     table = pa.Table.from_pandas(ledger[SYMBOLS.names], schema=SYMBOLS, preserve_index=False)
-    listing = keep_attempts(symbols.path, [write_attempt(table, symbols.path)])
+    listing = keep_attempts(symbols.attempts, [write_attempt(table, symbols.attempts)])
     # A dataset without rows still has a part, so that every reader finds its schema.
     nothing = QUARANTINE.empty_table()
-    refused = ingested.quarantine or keep_attempts(quarantine.path, [write_attempt(nothing, quarantine.path)])
+    refused = ingested.quarantine or keep_attempts(quarantine.attempts, [write_attempt(nothing, quarantine.attempts)])
     flags = {"flags": {name: int(ledger[name].sum()) for name in FLAGS}}
     warnings = {"warnings": list(ingested.warnings)}
     inputs = {"source": ingested.source_fingerprint}

@@ -2,14 +2,13 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from pipeline.datasets.contract import QUARANTINE
+from pipeline.datasets.places import Place, read_table
 
 EXAMPLES = 3
 LONGEST_EXAMPLE = 80  # characters of a line that an error shows
@@ -38,11 +37,11 @@ class Refused:
         return f"{', '.join(counts)}; for example {'; '.join(examples)}"
 
 
-def sum_up_refused(parts: Iterable[Path]) -> Refused:
+def sum_up_refused(parts: Iterable[Place]) -> Refused:
     """Count the rows of the parts of `quarantine`, and choose examples."""
     counts, examples = [pd.DataFrame({"reason": [], "rows_sum": [], "file_count_distinct": []})], []
     for part in parts:
-        table = pq.read_table(part)
+        table = read_table(part)
         # A file lies in one part, so the parts' numbers of files add up.
         grouped = table.group_by("reason").aggregate([("rows", "sum"), ("file", "count_distinct")])
         counts.append(grouped.to_pandas())

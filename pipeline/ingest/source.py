@@ -2,7 +2,6 @@
 
 import hashlib
 import os
-import zipfile
 import zlib
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -11,6 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from pipeline.datasets.places import Place, note_kind, open_place
 from pipeline.environment import KAGGLE
 from pipeline.errors import InputError, QualityError
 from pipeline.ingest.delivery import FOLDERS, METADATA, list_files, read_files
@@ -42,7 +42,7 @@ class Source:
     line for each thing that may be a mistake and stops nothing.
     """
 
-    root: Path  # a folder or a zip
+    root: Place  # a folder or a zip
     prefix: str  # what stands before stocks/ and etfs/ inside it
     files: tuple[MarketFile, ...]
     names: dict[str, str]
@@ -66,7 +66,7 @@ class Source:
         """Changes when a name or the content changes: the same for a folder, its copy and its zip. Reads all of a
         folder.
         """
-        if zipfile.is_zipfile(self.root):
+        if self.root.is_file():
             checksums = {file.path: file.stamp for file in self.files}
         else:
             paths = [file.path for file in self.files]
@@ -121,7 +121,7 @@ def open_source(kind: str, data_dir: str = "") -> Source:
     return Source(root, listing.prefix, tuple(files), by_symbol, metadata, names.checksum, warnings)
 
 
-def find_root(kind: str, data_dir: str) -> Path:
+def find_root(kind: str, data_dir: str) -> Place:
     """The folder or file that a source is in."""
     if kind == "kaggle":
         return find_attached() or fetch_from_kaggle()
@@ -129,13 +129,13 @@ def find_root(kind: str, data_dir: str) -> Path:
         return find_attached() or SAMPLE
     if kind == "sample":
         return SAMPLE
-    root, found = Path(data_dir), False
+    root, found = open_place(data_dir), False
     with suppress(OSError, RuntimeError):  # no right to look there, a name that is too long, the ~ of nobody
         root = root.expanduser()
         found = bool(data_dir) and root.exists()
     if not found:
         raise InputError(f"DATA_DIR {data_dir!r} is not there: name a folder with stocks/ and etfs/ in it, or its zip.")
-    return root
+    return note_kind(root)
 
 
 def refuse_duplicates(files: list[MarketFile]) -> None:

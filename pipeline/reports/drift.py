@@ -13,16 +13,14 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import date
-from pathlib import Path
 from typing import Any, NotRequired, TypedDict, TypeGuard
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
-from pipeline.datasets.files import write_atomically
-from pipeline.datasets.leftovers import list_versions
+from pipeline.datasets.leftovers import list_entries, list_versions
+from pipeline.datasets.places import Place, read_table, write_whole
 from pipeline.datasets.run_folder import RunFolder
 from pipeline.datasets.store import Version
 from pipeline.errors import InputError
@@ -119,16 +117,15 @@ def profile_current(run: RunFolder) -> Profile | None:
     if profile := read_profile(path):
         return profile
     profile = make_profile(features, symbols)
-    path.parent.mkdir(exist_ok=True)
-    write_atomically(path, json.dumps(profile) + "\n")
+    write_whole(path, json.dumps(profile) + "\n")
     return profile
 
 
-def locate(run: RunFolder, features_id: str) -> Path:
+def locate(run: RunFolder, features_id: str) -> Place:
     return run.path / HOME / f"{features_id}.json"
 
 
-def read_profile(path: Path) -> Profile | None:
+def read_profile(path: Place) -> Profile | None:
     """A profile as it was noted; None if it is absent, damaged, or as another version of this module wrote it."""
     with suppress(OSError, ValueError, RecursionError):
         profile = json.loads(path.read_bytes())
@@ -149,7 +146,7 @@ def is_profile(found: Any) -> TypeGuard[Profile]:
 def make_profile(features: Version, symbols: Version) -> Profile:
     """{"counts": {column: {bin: rows}}, "shares": {name: [rows, of rows]}, "last_day": of all, YYYY-MM-DD or None}."""
     sums = ("data_rows", "rows", "refused", "flagged")
-    ledger = pq.read_table(symbols.files, columns=[*sums, "last_date"])
+    ledger = read_table(symbols.files, columns=[*sums, "last_date"])
     rows = {name: pc.sum(ledger[name]).as_py() or 0 for name in sums}
     last = pc.max(ledger["last_date"]).as_py()
     return {
@@ -167,7 +164,7 @@ def count_values(features: Version, after: date | None = None) -> dict[str, Coun
     little memory. after: only of later days.
     """
 
-    def count_part(part: Path) -> dict[str, Counts]:
+    def count_part(part: Place) -> dict[str, Counts]:
         return {name: np.bincount(find_bins(values), minlength=BINS) for name, values in read_columns(part, after)}
 
     counts = {name: np.zeros(BINS, dtype=np.int64) for name in (*LEVELS, TARGET)}
@@ -178,10 +175,10 @@ def count_values(features: Version, after: date | None = None) -> dict[str, Coun
     return counts
 
 
-def read_columns(part: Path, after: date | None) -> Iterator[tuple[str, Numbers]]:
+def read_columns(part: Place, after: date | None) -> Iterator[tuple[str, Numbers]]:
     """Name and values, float64, of the features and the target in one part, rows without a value left out."""
     later = after and [("Date", ">", after)]
-    table = pq.read_table(part, columns=["Volume", *LEVELS], filters=later, use_threads=False)
+    table = read_table(part, ["Volume", *LEVELS], filters=later, use_threads=False)
     columns = {name: table[name].to_numpy() for name in table.column_names}
     for name in LEVELS:
         yield name, columns[name][~np.isnan(columns[name])]
@@ -279,6 +276,6 @@ def prune_profiles(run: RunFolder) -> None:
     kept = {model.manifest["inputs"].get("features") for model in models}
     if features := run.find("features"):
         kept.add(features.id)
-    for path in run.path.glob(f"{HOME}/*"):
+    for path in list_entries(run.path / HOME):
         if path.stem not in kept:
             path.unlink()

@@ -6,10 +6,10 @@ from typing import Any
 
 import psutil
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from pipeline.datasets.contract import REASONS
 from pipeline.datasets.files import hash_code
+from pipeline.datasets.places import read_table
 from pipeline.datasets.run_folder import DATASETS, RunFolder
 from pipeline.datasets.store import Version
 from pipeline.libraries import read_libraries
@@ -76,7 +76,7 @@ def read_ledger(versions: dict[str, Version]) -> dict[str, Any]:
     no Spark any more.
     """
     counted = ("data_rows", "rows", "refused")
-    symbols = pq.read_table(versions["symbols"].files, columns=[*counted, "Security Name", "first_date", "last_date"])
+    symbols = read_table(versions["symbols"].files, columns=[*counted, "Security Name", "first_date", "last_date"])
     sums = {name: pc.sum(symbols[name]).as_py() or 0 for name in counted}
     first, last = pc.min(symbols["first_date"]).as_py(), pc.max(symbols["last_date"]).as_py()
     reasons = count_reasons(versions["quarantine"])
@@ -100,6 +100,6 @@ def count_reasons(quarantine: Version) -> dict[str, int]:
     """Refused rows by reason (a key of contract.REASONS), the most frequent reason first."""
     if not quarantine.rows:
         return {}
-    refused = pq.read_table(quarantine.files, columns=["reason", "rows"])
+    refused = read_table(quarantine.files, columns=["reason", "rows"])
     sums = refused.group_by("reason").aggregate([("rows", "sum")]).to_pylist()
     return {one["reason"]: one["rows_sum"] for one in sorted(sums, key=lambda one: (-one["rows_sum"], one["reason"]))}

@@ -3,9 +3,9 @@
 from typing import TypedDict
 
 import pyarrow.compute as pc
-import pyarrow.dataset as ds
 
 from pipeline.datasets.contract import REASONS
+from pipeline.datasets.places import open_dataset
 from pipeline.datasets.store import Version
 from pipeline.reports.scrubbing import scrub
 
@@ -29,7 +29,7 @@ def pick_examples(quarantine: Version, reasons: list[str]) -> list[Example]:
     """
     if not reasons:
         return []
-    parts = ds.dataset([str(part) for part in quarantine.files])
+    parts = open_dataset(quarantine.files)
     columns = ["file", "line", "text", "reason"]
     examples: list[Example] = []
     for reason, count in zip(reasons, SHARES.get(len(reasons), (1, 1, 1)), strict=False):

@@ -3,8 +3,9 @@
 import json
 import math
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
+
+from pipeline.datasets.places import Place
 
 TASKS = {"same_day": "Volume of the day", "next_day": "Volume of the next day"}
 NEEDED = {"champion", "test_from", "coverage", "models"}
@@ -12,7 +13,7 @@ NEEDED = {"champion", "test_from", "coverage", "models"}
 Scores = dict[str, dict[str, Any]]  # task -> what training noted of it, with at least the keys NEEDED
 
 
-def read_scores(path: Path) -> tuple[Scores, list[str]]:
+def read_scores(path: Place) -> tuple[Scores, list[str]]:
     """The scores in a metrics.json, and a sentence for whatever in it is damaged and left out. None where there is no
     such file.
     """
@@ -25,7 +26,7 @@ def read_scores(path: Path) -> tuple[Scores, list[str]]:
     return sift_scores(found, path)
 
 
-def sift_scores(found: object, source: Path) -> tuple[Scores, list[str]]:
+def sift_scores(found: object, source: Place) -> tuple[Scores, list[str]]:
     """The tasks whose scores are whole, and a sentence for each other one."""
     if not isinstance(found, dict):
         return {}, [f"{source}: the scores are no JSON object, so they are left out."]

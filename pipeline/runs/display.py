@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from pipeline.datasets.places import Place
 from pipeline.reports.drift import tell_drift
 from pipeline.reports.scrubbing import scrub
 from pipeline.runs.board import STYLES, Board, tell_memory
@@ -63,7 +64,7 @@ class Display:
         self.errors.print(f"error: {text}", style="red", markup=False, soft_wrap=True)
 
     @contextmanager
-    def show(self, stages: "list[StageResult]", folder: Path) -> Iterator[None]:
+    def show(self, stages: "list[StageResult]", folder: Place) -> Iterator[None]:
         """Show a run for the length of the block: from the first moment what is done, and what is still to come."""
         self.say(f"{', '.join(stage.name for stage in stages)}: into {folder}")
         self.board = Board(stages)
@@ -102,8 +103,8 @@ class Display:
             if result.exit_code == INTERRUPTED and self.errors.is_terminal:
                 self.errors.print()  # the terminal has written ^C at the start of the line
             self.errors.print(Text(f"error: {scrub(result.error)}", "red"), soft_wrap=True)
-            report = result.folder / "report.html"
-            details = report if report.exists() else result.folder  # a full disk takes no report
+            report = result.records / "report.html"
+            details = report if report.exists() else result.records  # a full disk takes no report
             self.errors.print(f"details: {details}", markup=False, soft_wrap=True)
         else:
             self.end_well(result)
@@ -117,6 +118,6 @@ class Display:
         for verdict in result.verdicts:
             if not verdict["kept"]:
                 self.console.print(Text(f"look: {verdict['what']}", "yellow"), soft_wrap=True)
-        self.say(f"done in {result.seconds:.1f} s: {result.folder / 'report.html'}")
+        self.say(f"done in {result.seconds:.1f} s: {result.records / 'report.html'}")
         if result.outcome:
-            self.say(f"serve it: python -m serving --run-dir {shlex.quote(str(result.folder.parents[1]))}")
+            self.say(f"serve it: python -m serving --run-dir {shlex.quote(str(result.records.parent.parent))}")

@@ -9,6 +9,7 @@ from nbclient.exceptions import CellTimeoutError
 from papermill.exceptions import PapermillExecutionError
 
 from pipeline import errors
+from pipeline.datasets.run_folder import RunFolder
 from pipeline.errors import FULL_DISK, PipelineError, ResourceError
 from pipeline.runs.plan import Step
 from pipeline.signals import Interrupted
@@ -49,8 +50,8 @@ def describe_end(error: BaseException, run_dir: Path) -> tuple[int, str]:
     return NOTEBOOK_FAILED, f"{type(error).__name__}: {error} (run.log has the whole of it)"
 
 
-def describe_full_disk(error: OSError, run_dir: Path | str) -> str:
-    place = Path(error.filename).parent if isinstance(error.filename, str) else Path(run_dir)
+def describe_full_disk(error: OSError, run_dir: Path) -> str:
+    place = Path(error.filename).parent if isinstance(error.filename, str) else run_dir
     free = shutil.disk_usage(place).free
     return f"the disk of {place} is full ({free:,} bytes are free). Make room there and run again; old data is whole."
 
@@ -63,7 +64,8 @@ def describe_failure(error: BaseException, step: Step) -> tuple[int, str]:
     if isinstance(error, CellTimeoutError):
         return TIME_LIMIT, f"{notebook}: a cell took longer than CELL_TIMEOUT allows."
     if isinstance(error, OSError) and error.errno in FULL_DISK:
-        return ResourceError.exit_code, f"{notebook}: {describe_full_disk(error, step.parameters['RUN_DIR'])}"
+        here = RunFolder(step.parameters["RUN_DIR"]).here
+        return ResourceError.exit_code, f"{notebook}: {describe_full_disk(error, here)}"
     if isinstance(error, OSError) and is_about_files(error):
         what = f"{notebook}: {error}: see that it is there and can be written, and run again."
         return ResourceError.exit_code, what

@@ -3,12 +3,14 @@
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import yaml
 from papermill import inspect_notebook
 
+from pipeline.datasets.places import open_place
 from pipeline.datasets.run_folder import RunFolder
 from pipeline.errors import ParameterError
 from pipeline.parameters import PARAMETERS, check_parameters, describe, suggest
@@ -53,6 +55,10 @@ class Plan:
     def __getitem__(self, parameter: str) -> Any:
         return self.parameters[parameter]
 
+    @property
+    def leftover_age(self) -> timedelta:
+        return timedelta(hours=self["LEFTOVER_HOURS"])
+
 
 def make_plan(
     params_file: Path,
@@ -80,7 +86,7 @@ def make_plan(
     if run_dir is not None:
         values["RUN_DIR"] = str(run_dir)
     check_parameters(**{name: value for name, value in values.items() if name in PARAMETERS})
-    run = RunFolder(Path(values["RUN_DIR"]).resolve())
+    run = RunFolder(open_place(values["RUN_DIR"]).resolve())
     values["RUN_DIR"] = str(run)
     chosen = choose_stages(stages, first, last, only)
     steps = tuple(

@@ -2,11 +2,11 @@
 
 import os
 from contextlib import suppress
-from pathlib import Path
 
 import psutil
 
 from pipeline.datasets.lock import TOKEN_VARIABLE
+from pipeline.datasets.places import Place
 
 FOLDER_VARIABLE = "PIPELINE_RUN_DIR"  # tells to which run folder a process belongs
 
@@ -34,7 +34,7 @@ def read_token(process: psutil.Process) -> str | None:
     return None
 
 
-def end_orphans(run_dir: Path) -> int:
+def end_orphans(run_dir: Place) -> int:
     """End what outlived a killed run of this folder: kernels, Spark, its workers. Returns how many there were.
 
     Only for the holder of the run folder. A process of a run carries the folder and the run's token in its environment.

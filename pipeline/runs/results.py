@@ -1,12 +1,13 @@
 """What became of a run: for the terminal, run.json and the report."""
 
 import json
-import shutil
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from pipeline.datasets.files import write_atomically
+from pipeline.datasets.leftovers import list_entries
+from pipeline.datasets.places import Place, remove
 from pipeline.datasets.run_folder import RunFolder
 from pipeline.datasets.store import TIME
 from pipeline.errors import InputError
@@ -46,6 +47,12 @@ class RunResult:
     verdicts: list[Verdict] = field(default_factory=list)
     outcome: list[str] = field(default_factory=list)  # how good the models are, a sentence each
     folder: Path = field(default=Path())
+    kept: Place | None = None  # where the records were put at the end
+
+    @property
+    def records(self) -> Place:
+        """Where the records are to be found."""
+        return self.kept or self.folder
 
     def end(self, exit_code: int, error: str | None = None) -> None:
         self.exit_code, self.error = exit_code, error
@@ -53,6 +60,7 @@ class RunResult:
     def write(self, facts: dict[str, Any] | None = None) -> dict[str, Any]:
         """Write run.json, with what else is known of the run. Returns what it holds."""
         run = asdict(self) | {"folder": self.folder.name} | (facts or {})
+        del run["kept"]
         run["verdicts"] = self.verdicts = judge(run)
         run["outcome"] = self.outcome = tell_models(run)
         write_atomically(self.folder / "run.json", json.dumps(run, indent=1) + "\n")
@@ -63,7 +71,7 @@ class RunResult:
         try:
             self.write()  # how it ended, whatever the datasets are like
             facts = gather_facts(run)
-            previous, faults = find_previous(self.folder)
+            previous, faults = find_previous(run.path / "runs" / self.folder.name)
             facts["damage"] += faults
             write_report(self.write(facts), previous, self.folder)
         finally:
@@ -71,13 +79,17 @@ class RunResult:
 
 
 def clear_records(run: RunFolder) -> list[str]:
-    """Remove what killed runs left half-written beside the datasets, and the record of the stages if it is damaged.
+    """Remove what killed runs left half-written beside the datasets, and the record of the stages if it is damaged;
+    put the records of killed runs where they belong.
 
     Only for the holder of the run folder. Returns a sentence for what a person may wonder about.
     """
-    for pattern in (f".{STATE}-*", "profiles/.*", "runs/*/.*", "runs/*/*.progress"):
-        for path in filter(Path.is_file, run.path.glob(pattern)):  # Jupyter keeps folders of its own beside notebooks
-            path.unlink()
+    patterns = (f".{STATE}-*", "profiles/.*", "runs/*/.*", "runs/*/*.progress")
+    for path in run.publishing.find_half_written(patterns):  # no folders: Jupyter keeps some beside notebooks
+        path.unlink()
+    for folder in run.publishing.find_unkept():
+        scrub_folder(folder)
+        run.keep_records(folder)
     try:
         read_state(run)
     except InputError as error:
@@ -89,7 +101,7 @@ def clear_records(run: RunFolder) -> list[str]:
 def prune_runs(run: RunFolder, keep: int) -> None:
     """Remove the records of all but the `keep` newest runs, and never of one that made what is current."""
     used = {stage.get("run") for stage in read_state(run).values()}
-    folders = sorted(path for path in (run.path / "runs").iterdir() if TIME.fullmatch(path.name))
+    folders = [path for path in list_entries(run.path / "runs") if TIME.fullmatch(path.name)]
     for folder in folders[:-keep]:
         if folder.name not in used:
-            shutil.rmtree(folder)
+            remove(folder)

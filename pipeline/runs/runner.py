@@ -6,8 +6,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 
 from pipeline import environment, signals
-from pipeline.datasets.run_folder import RunFolder
-from pipeline.datasets.store import next_time
+from pipeline.errors import PipelineError
 from pipeline.reports import drift
 from pipeline.runs import execution, failures, processes, results
 from pipeline.runs.display import Display
@@ -27,20 +26,21 @@ def run_plan(plan: Plan, display: Display, fresh: bool = False) -> RunResult:
         execution.log_words(result.folder)
         clock = time.monotonic()
         try:
-            prepare_folder(plan.run, display)
+            prepare_folder(plan, display)
             reference = drift.read_reference(plan.run)
             with display.show(result.stages, plan.run.path):
                 run_steps(plan, result, display, fresh)
             result.drift = drift.find_drift(plan.run, reference)
             result.end(0)
         except (signals.Interrupted, Exception) as error:
-            result.end(*failures.describe_end(error, plan.run.path))
+            result.end(*failures.describe_end(error, plan.run.here))
             log(error, result)
         finally:
             signals.ignore_signals()  # what ends the run must not be interrupted in turn
             processes.end_children()
-            with suppress(OSError):  # a kernel that was ended by force leaves drafts; else the next run clears them
-                plan.run.clear_leftovers()
+            # A kernel that was ended by force leaves drafts. What stays, the next run clears.
+            with suppress(OSError, PipelineError):
+                plan.run.clear_leftovers(plan.leftover_age)
             result.seconds = round(time.monotonic() - clock, 2)
             finish_run(plan, result, display)
         return result
@@ -48,28 +48,28 @@ def run_plan(plan: Plan, display: Display, fresh: bool = False) -> RunResult:
 
 def begin_run(plan: Plan) -> RunResult:
     """Make the run's folder, with a run.json for whoever looks before the end, or after a kill."""
-    home = plan.run.path / "runs"
-    home.mkdir(exist_ok=True)
-    folder = home / next_time(home)
-    folder.mkdir()
+    folder = plan.run.open_records()
     stages = [StageResult(step.stage.name) for step in plan.steps]
     result = RunResult(datetime.now(UTC).isoformat(timespec="seconds"), stages, dict(plan.parameters), folder=folder)
     result.write()
     return result
 
 
-def prepare_folder(run: RunFolder, display: Display) -> None:
+def prepare_folder(plan: Plan, display: Display) -> None:
     """Put a run folder in order: end what outlived a killed run, clear what it left, go back to whole versions."""
-    processes.end_orphans(run.path)
-    for sentence in (*run.restore_pointers(), *results.clear_records(run)):
+    processes.end_orphans(plan.run.path)
+    for sentence in (*plan.run.restore_pointers(), *results.clear_records(plan.run)):
         display.warn(sentence)
-    run.clear_leftovers()
+    plan.run.clear_leftovers(plan.leftover_age)
 
 
 def finish_run(plan: Plan, result: RunResult, display: Display) -> None:
-    """Write the records, and remove older runs and versions."""
+    """Write the records, put them where the data are, and remove older runs and versions."""
     try:
-        result.write_all(plan.run)
+        try:
+            result.write_all(plan.run)
+        finally:
+            result.kept = plan.run.keep_records(result.folder)
         plan.run.prune_versions(plan["KEEP"])
         drift.prune_profiles(plan.run)
         results.prune_runs(plan.run, plan["KEEP"])

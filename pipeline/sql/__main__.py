@@ -34,6 +34,8 @@ def write_views(run: RunFolder) -> Path:
     has been published, PipelineError if DuckDB cannot write the file.
     """
     published = find_published(run)
+    if not isinstance(run.path, Path):
+        raise ParameterError(f"A DuckDB file of views needs a folder, not {run}: load into PostgreSQL instead.")
     path = run.path / DATABASE_FILE
     beside = path.with_name(f".{DATABASE_FILE}-{secrets.token_hex(6)}")
     try:
@@ -116,12 +118,12 @@ def find_url(given: str | None) -> str | None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="The published datasets for SQL: in a DuckDB file or in PostgreSQL.")
-    parser.add_argument("--run-dir", type=Path, required=True, metavar="DIR", help="the run folder")
+    parser.add_argument("--run-dir", required=True, metavar="DIR", help="the run folder, or its URL")
     help_url = "postgresql://USER@HOST/DATABASE; a command line is seen by everybody: better in the environment"
     parser.add_argument("--database-url", metavar="URL", help=f"{help_url}, as {VARIABLE}")
     options = parser.parse_args()
-    run = RunFolder(options.run_dir)
     try:
+        run = RunFolder(options.run_dir)
         url = find_url(options.database_url)
         if url is None:
             print(write_views(run))

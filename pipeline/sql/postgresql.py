@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
+from pipeline.datasets.places import open_parquet
 from pipeline.datasets.run_folder import RunFolder
 from pipeline.datasets.store import Version
 from pipeline.errors import LockedError, ParameterError
@@ -101,7 +101,7 @@ def read_batches(table: Table, version: Version) -> Iterator[pa.RecordBatch]:
     if table.schema is METRICS:
         yield from pa.Table.from_pylist(read_metrics(version), schema=METRICS).to_batches()
     for path in version.files:
-        for batch in pq.ParquetFile(path).iter_batches(BATCH_ROWS):
+        for batch in open_parquet(path).iter_batches(BATCH_ROWS):
             columns = [make_storable(column) for column in batch.columns]
             yield pa.RecordBatch.from_arrays(columns, schema=make_plain(table.schema))
 

@@ -12,7 +12,8 @@ from datetime import date
 from pathlib import Path
 
 from pipeline.datasets.lock import open_lock, try_lock
-from pipeline.errors import InputError, LockedError, ResourceError
+from pipeline.datasets.objects import is_url
+from pipeline.errors import InputError, LockedError, ParameterError, ResourceError
 from pipeline.ingest.delivery import FOLDERS, METADATA
 from pipeline.ingest.names import read_symbol
 from pipeline.update.bars import parse_row
@@ -65,6 +66,15 @@ def explain_full(path: Path, error: OSError) -> ResourceError:
         f"{path} cannot be written ({error.strerror}). All files are whole. Make room, or give the right to write "
         "there, and run the same command again."
     )
+
+
+def find_folder(text: str) -> Path:
+    """The folder that a DATA_DIR names. Raises ParameterError for a URL: an update writes files again and again."""
+    if is_url(text):
+        raise ParameterError(
+            "An update keeps a folder of this machine current, not a URL: update a folder and copy it there afterwards."
+        )
+    return Path(text)
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from pipeline.errors import ParameterError
-from pipeline.update.folder import MarketFolder
+from pipeline.update.folder import MarketFolder, find_folder
 from pipeline.update.plan import is_symbol
 
 
@@ -32,9 +32,10 @@ def choose_symbols(text: str, source: str, data_dir: str) -> list[str]:
     """
     if source != "folder" or not data_dir:
         raise ParameterError("UPDATE keeps a folder current: give it as DATA_DIR, with SOURCE folder.")
+    folder = MarketFolder(find_folder(data_dir).expanduser())
     if text:
         return read_symbols(text, "SYMBOLS")
-    filed = [symbol for symbol in MarketFolder(Path(data_dir).expanduser()).list_files({}) if is_symbol(symbol)]
+    filed = [symbol for symbol in folder.list_files({}) if is_symbol(symbol)]
     if not filed:
         raise ParameterError(
             f"UPDATE finds no symbol in {data_dir}: name some by SYMBOLS, for example AAPL,BRK.B,^GSPC, or begin with "

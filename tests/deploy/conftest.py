@@ -1,35 +1,21 @@
 """Environments of their own for the schedulers, made once and kept: MARKET_ENVIRONMENTS names the folder for them."""
 
-import hashlib
 import os
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from tests.environments import install
+
 ROOT = Path(__file__).parents[2]
-CACHE = Path(os.environ.get("MARKET_ENVIRONMENTS", Path.home() / ".cache" / "stock-market-pipeline"))
 
 
 @pytest.fixture(scope="session")
 def make_environment() -> Callable[[str], Path]:
     """Install deploy/<name>/requirements.txt into an environment. Returns the folder of its programs."""
-    return install
-
-
-def install(name: str) -> Path:
-    listed = ROOT / "deploy" / name / "requirements.txt"
-    content = listed.read_bytes() + (ROOT / "requirements.txt").read_bytes() + sys.version.encode()
-    folder = CACHE / f"{name}-{hashlib.sha256(content).hexdigest()[:12]}"
-    if not (folder / "complete").exists():
-        uv = Path(sys.executable).with_name("uv")
-        subprocess.run([uv, "venv", "--quiet", "--clear", "--python", sys.executable, folder], check=True)
-        command = [uv, "pip", "install", "--quiet", "--python", folder, "-r", listed]
-        subprocess.run(command, check=True)
-        (folder / "complete").touch()
-    return folder / "bin"
+    return lambda name: install(name, ROOT / "deploy" / name / "requirements.txt")
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,49 @@
+"""moto's S3 as a server, for the tests: `python s3_server.py BUCKET [PORT]` prints its port and serves until killed.
+
+Not imported by any test: it runs in an environment of its own, since moto brings older libraries. A request is answered
+after the one before it, as a store answers those for one object: moto by itself looks at a condition and writes later.
+"""
+
+import sys
+import threading
+from collections.abc import Callable, Iterable
+from io import BytesIO
+
+from moto.core import DEFAULT_ACCOUNT_ID
+from moto.s3.models import s3_backends
+from moto.server import DomainDispatcherApplication, create_backend_app
+from werkzeug.serving import WSGIRequestHandler, make_server
+
+Environ = dict[str, object]
+
+
+class InTurn:
+    """An application that reads a request whole, then waits for its turn."""
+
+    def __init__(self, app: Callable[..., Iterable[bytes]]) -> None:
+        self.app = app
+        self.turn = threading.Lock()
+
+    def __call__(self, environ: Environ, start_response: Callable[..., object]) -> list[bytes]:
+        length = int(str(environ.get("CONTENT_LENGTH") or 0))
+        if not environ.get("wsgi.input_terminated"):
+            environ["wsgi.input"] = BytesIO(environ["wsgi.input"].read(length))  # type: ignore[attr-defined]
+        with self.turn:
+            return list(self.app(environ, start_response))
+
+
+class KeepAlive(WSGIRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def log(self, *_: object) -> None:
+        """Say nothing."""
+
+
+if __name__ == "__main__":
+    bucket, port = sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else 0
+    host = sys.argv[3] if len(sys.argv) > 3 else "127.0.0.1"
+    s3_backends[DEFAULT_ACCOUNT_ID]["aws"].create_bucket(bucket, "us-east-1")
+    app = InTurn(DomainDispatcherApplication(create_backend_app))
+    server = make_server(host, port, app, threaded=True, request_handler=KeepAlive)
+    print(server.server_port, flush=True)
+    server.serve_forever()
