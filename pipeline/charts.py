@@ -9,7 +9,7 @@ from IPython.core.getipython import get_ipython
 from IPython.core.pylabtools import retina_figure
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import EngFormatter
+from matplotlib.ticker import EngFormatter, MaxNLocator, NullFormatter
 
 BLUE, ORANGE, GREEN, RED, GREY = "#2f6690", "#e07a1f", "#3a7d44", "#b23a48", "#8a8f98"
 LARGEST_SHOWN = 1e12
@@ -66,10 +66,18 @@ def count_in_units(axis: Axes, which: str = "y") -> None:
 def use_log(axes: Axes, which: str = "y") -> None:
     """Make an axis logarithmic if anything that is drawn lies above zero; a log axis cannot show the rest. which: "x"
     or "y".
+
+    Its numbers are plain, and few: each power of ten, or round steps where there are less than two.
     """
-    smallest = axes.dataLim.minposx if which == "x" else axes.dataLim.minposy
-    if math.isfinite(smallest):
-        axes.set(**{f"{which}scale": "log"})
+    axis, drawn = getattr(axes, f"{which}axis"), axes.dataLim
+    smallest, largest = (drawn.minposx, drawn.xmax) if which == "x" else (drawn.minposy, drawn.ymax)
+    if not math.isfinite(smallest):
+        return
+    axes.set(**{f"{which}scale": "log"})
+    if largest < 100 * smallest:
+        axis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10]))
+    axis.set_major_formatter("{x:,g}")
+    axis.set_minor_formatter(NullFormatter())
 
 
 def hide_huge(values: pd.Series) -> pd.Series:

@@ -4,6 +4,8 @@ from zlib import crc32
 
 import pandas as pd
 
+LEFT = "text-align: left"
+
 
 class Table:
     """A frame as a notebook shows it. The text is for terminals and for the comparison with stored outputs."""
@@ -24,8 +26,9 @@ class Table:
         if self.frame.empty:
             return f"<p>{self.empty}</p>"
         styler = self.frame.style.format(self.write, escape="html").set_uuid(f"{crc32(repr(self).encode()):x}")
-        styler = styler.set_properties(subset=pd.Index(self.list_text()), **{"text-align": "left"})
-        return str(styler.set_table_styles([{"selector": "th", "props": [("text-align", "left")]}]).to_html())
+        columns = (f".col{self.frame.columns.get_loc(name)}" for name in self.list_text())
+        left = [".row_heading", *columns]
+        return str(styler.set_table_styles([{"selector": place, "props": LEFT} for place in left]).to_html())
 
     def list_text(self) -> list[str]:
         """The columns that hold no numbers."""
