@@ -1,6 +1,7 @@
 """The HTTP server: processes that share the listening sockets, and the one that sees to it that they live.
 
-Where processes cannot be forked (Windows) there is one, which serves itself.
+uvicorn has such a parent as well, but its workers import everything anew, outlive it when it is killed, and are started
+for ever though they cannot live. Where processes cannot be forked (Windows) there is one, which serves itself.
 """
 
 import contextlib
@@ -16,16 +17,14 @@ from collections.abc import Callable, Sequence
 
 from flask import Flask
 
-from serving.connection import Limits
+from serving.connections import Limits
 from serving.errors import ServingError
 from serving.shared import PLACES, Shared
 from serving.watch import ModelWatch
-from serving.worker import Door, Worker
-from serving.wsgi import Caller
+from serving.worker import BACKLOG, Worker
 
 MOST_CONNECTIONS = 1_024  # of all workers together
 MOST_HELD = 64 * 2**20  # bytes of requests and answers under way in all workers
-BACKLOG = 1_024  # connections that wait in the kernel to be accepted
 CAN_FORK = hasattr(os, "fork")
 CRASHES = (10, 10.0)  # so many ends of workers in so many seconds are no accident
 LAST_WORDS = 5.0  # seconds for the workers to end
@@ -44,11 +43,10 @@ class Server:
         self.shared = shared
         self.sockets = sockets
         self.workers = workers if CAN_FORK else 1
-        self.limits = Limits(connections=MOST_CONNECTIONS // self.workers, memory=MOST_HELD // self.workers)
+        self.limits = Limits(MOST_CONNECTIONS, MOST_CONNECTIONS // self.workers, memory=MOST_HELD // self.workers)
         self.running: dict[int, None] = {}  # process ids of the workers
         self.ends: deque[float] = deque(maxlen=CRASHES[0])  # when workers ended by themselves
         self.is_ending = False
-        shared.workers = self.workers
         raise_file_limit(MOST_CONNECTIONS + 256)
 
     def start(self) -> None:
@@ -56,7 +54,6 @@ class Server:
         if not CAN_FORK:
             return
         self.ear = catch_signals()
-        self.lifeline, self.life = os.pipe()  # a worker can read its end when this process is gone
         gc.collect()
         gc.freeze()  # what is there now stays: the workers need not look at it, and so do not copy it
         self.start_workers()
@@ -67,7 +64,7 @@ class Server:
         look: called every second. Raises ServingError if workers end again and again.
         """
         if not CAN_FORK:
-            self.work(None)
+            self.work(os.getppid())
             return
         with selectors.DefaultSelector() as selector:
             selector.register(self.ear, selectors.EVENT_READ, self.hear)
@@ -96,34 +93,28 @@ class Server:
             self.start_worker()
 
     def start_worker(self) -> None:
-        process = os.fork()
+        parent, process = os.getpid(), os.fork()
         if process:
             self.running[process] = None
             return
         code = 1
         try:
-            os.close(self.life)
             signal.set_wakeup_fd(-1)
-            self.work(self.lifeline)
+            signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+            self.work(parent)
             code = 0
         except BaseException:
             sys.excepthook(*sys.exc_info())
         finally:
             os._exit(code)  # nothing of the parent's is cleaned up here
 
-    def work(self, lifeline: int | None) -> None:
-        """A worker's life."""
+    def work(self, parent: int) -> None:
+        """A worker's life, which ends with that of its parent."""
         sys.setswitchinterval(TURN)
-        worker = self.make_worker(lifeline)
-        signal.signal(signal.SIGINT, signal.SIG_IGN if CAN_FORK else lambda *_: worker.stop())  # Ctrl-C is the parent's
-        signal.signal(signal.SIGTERM, lambda *_: worker.stop())
         self.models.look()
         self.models.follow()
-        worker.run()
-
-    def make_worker(self, lifeline: int | None = None) -> Worker:
-        doors = [Door(one, Caller(self.app.wsgi_app, *one.getsockname()[:2])) for one in self.sockets]
-        return Worker(doors, self.shared, self.limits, lifeline)
+        Worker(self.app.wsgi_app, self.shared, self.limits, parent).run(list(self.sockets))
 
     def bury(self) -> None:
         """Notice workers that have ended. Raises ServingError if they do so again and again."""

@@ -6,7 +6,6 @@ one byte of the file; a process that dies gives up the lock, and its successor c
 
 import contextlib
 import hashlib
-import math
 import mmap
 import os
 import tempfile
@@ -44,7 +43,6 @@ class Shared:
     def __init__(self, descriptor: int | None = None) -> None:
         """descriptor: of the file; None for one that only this process and those it forks know."""
         self.descriptor = make_file() if descriptor is None else descriptor
-        self.workers = 1  # processes that let connections in; they hold the first places
         if os.fstat(self.descriptor).st_size < SIZE:
             os.ftruncate(self.descriptor, SIZE)
         self.numbers = memoryview(mmap.mmap(self.descriptor, SIZE)).cast("d")
@@ -103,10 +101,9 @@ class Shared:
                 self.take_place()
             self.numbers[self.start + CONNECTIONS] = number
 
-    def find_fewest(self) -> float:
-        """The fewest connections that another worker of this server has; infinite if there is no other."""
-        places = (place * WIDTH for place in range(self.workers))
-        return min((self.numbers[start + CONNECTIONS] for start in places if start != self.start), default=math.inf)
+    def count_connections(self) -> float:
+        """Of all processes."""
+        return self.total(CONNECTIONS)
 
     # Visitors
 

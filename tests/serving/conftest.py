@@ -32,7 +32,7 @@ def models(run_dir):
 
 @pytest.fixture(scope="session")
 def server(models):
-    server = start_worker(create_app(models))
+    server = start_worker(create_app(models).wsgi_app)
     yield server
     server.stop()
 

@@ -27,6 +27,7 @@ class Callers:
         self.address = (host, int(port))
         self.selector = selectors.DefaultSelector()
         self.seen = Counter()
+        self.arrived: dict[socket.socket, bytes] = {}  # of answers that are not whole yet
         self.away: list[float] = []  # when those come back that were refused
         for _ in range(number):
             self.connect()
@@ -55,9 +56,13 @@ class Callers:
                 one.send(REQUEST)
                 self.selector.modify(one, selectors.EVENT_READ)
                 return
-            answer = one.recv(65_536)
+            piece = one.recv(65_536)
         except OSError:
-            answer = b""
+            piece = b""
+        answer = self.arrived.pop(one, b"") + piece
+        if piece and (not answer.endswith(b"\n") or answer.endswith(b"\r\n")):  # the body is a line
+            self.arrived[one] = answer
+            return
         status = answer[9:12].decode() or "broken"
         self.seen[status] += 1
         if status == "200":
@@ -66,7 +71,7 @@ class Callers:
         self.selector.unregister(one)
         one.close()
         if status == "503":
-            assert b"\r\nRetry-After: 1\r\n" in answer
+            assert b"\r\nretry-after: 1\r\n" in answer.lower()
             self.away.append(time.monotonic() + 1)
         else:
             self.connect()
@@ -113,10 +118,12 @@ def count_work(call) -> float:
 
 
 def test_256_connections_are_served_as_well_as_16(call):
-    few, _ = measure(call, 16)
-    many, _ = measure(call, 256)
+    """By the work that an answer costs, and by their number as well: who waits for others needs no work."""
+    few, best = measure(call, 16)
+    many, rate = measure(call, 256)
     assert set(few) == set(many) == {"200"}
-    assert many["200"] > 0.5 * few["200"]
+    assert rate > 0.75 * best
+    assert many["200"] > 0.2 * few["200"]
 
 
 def test_ten_times_the_load_is_refused_in_good_order(call):
