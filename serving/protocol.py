@@ -81,7 +81,8 @@ class GuardedProtocol(HttpToolsProtocol):
             self.refuse(Refusal(501, "This method is not known here."))
         except httptools.HttpParserError as error:
             cause = error.__context__  # what one of the methods below raised
-            self.refuse(cause if isinstance(cause, Refusal) else Refusal(400, f"This is no request of HTTP/1.1: {error}."))
+            unread = Refusal(400, f"This is no request of HTTP/1.1: {error}.")
+            self.refuse(cause if isinstance(cause, Refusal) else unread)
         except Refusal as refusal:
             self.refuse(refusal)
 
