@@ -18,6 +18,7 @@ from serving.pages import add_pages
 from serving.predictions import Shortcut, add_predictions
 from serving.questions import LARGEST_BODY
 from serving.shared import Shared, open_shared
+from serving.track_record_routes import add_track_record
 from serving.watch import ModelWatch
 
 ORIGINS_VARIABLE = "ALLOW_ORIGINS"  # origins whose pages may ask this API, separated by commas; * for all
@@ -33,6 +34,7 @@ def create_app(models: ModelWatch, shared: Shared | None = None, doors: Sequence
     shared = shared or Shared()
     add_predictions(app, models)
     add_forecasts(app, models)
+    add_track_record(app, models)
     add_operations(app, models, shared)
     add_pages(app, models)
     finish_answers(app)

@@ -4,6 +4,7 @@ model.json     the answer (`point`) and its 80% interval, both as tables and coe
 golden.json    questions with their answers; a bundle that answers otherwise is refused
 metrics.json   how the models of the comparison did
 symbols.jsonl  optional: a line a symbol with its forecast for the next trading day
+track_record.json, past_forecasts.jsonl  optional: how earlier forecasts did
 manifest.json  written by the store: format, ranges of the features, checksums of all files, and a hash of all that
 """
 
@@ -20,6 +21,7 @@ import numpy as np
 from serving.errors import BundleError, UnreadableError
 from serving.forecasts import Forecasts, read_forecasts
 from serving.model import FEATURES, Model, read_model
+from serving.track_record import NOTHING, TrackRecord, read_track_record
 
 FORMAT = 1
 TRAIN_AGAIN = "train it again: python run_all.py --from train"
@@ -37,6 +39,7 @@ class Bundle:
     model: Model
     metrics: Mapping[str, Any]  # metrics.json: how the champion and the others did on the test period
     forecasts: Forecasts | None  # None where training made no next-day model
+    track_record: TrackRecord = NOTHING  # how earlier forecasts did
 
     @property
     def version(self) -> str:
@@ -98,6 +101,7 @@ def load_version(path: Path) -> Bundle:
         metrics = json.loads((path / "metrics.json").read_text())
         check_metrics(metrics)
         forecasts = read_forecasts(path)
+        track_record = read_track_record(path)
     except OSError as error:
         raise UnreadableError(f"{path} cannot be read as a model ({error}): {TRAIN_AGAIN}.") from error
     except BundleError:
@@ -105,7 +109,7 @@ def load_version(path: Path) -> Bundle:
     except Exception as error:  # whatever a file of unforeseen content leads to, deep nesting among it
         why = f"{type(error).__name__}: {str(error)[:200]}"
         raise BundleError(f"{path} is not a whole model bundle ({why}): {TRAIN_AGAIN}.") from error
-    return Bundle(path, manifest, model, metrics, forecasts)
+    return Bundle(path, manifest, model, metrics, forecasts, track_record)
 
 
 def find_version(folder: Path) -> Path:

@@ -38,6 +38,15 @@ FORECAST = {
     **INTERVAL,
     "features": {"type": "object", "description": "what the forecast was made from"},
 }
+RECORD = {
+    "type": "object",
+    "nullable": True,
+    "properties": {
+        "sessions": {**WHOLE, "description": "how many sessions have been scored"},
+        "windows": {"type": "object", "description": "the last 20, 60 and 250 sessions: skill against naive, coverage"},
+        "days": {"type": "array", "items": {"type": "object"}, "description": "the same of each session, oldest first"},
+    },
+}
 SCHEMAS: dict[str, dict[str, object]] = {
     "Answer": {
         "type": "object",
@@ -90,6 +99,32 @@ SCHEMAS: dict[str, dict[str, object]] = {
             "recent": {"type": "object", "description": "dates, Volume and its 30-day mean of the last days"},
         },
     },
+    "TrackRecord": {
+        "type": "object",
+        "required": ["live", "replay", "doubts"],
+        "properties": {
+            "live": {**RECORD, "description": "forecasts that were published before their day's open"},
+            "replay": {
+                **RECORD,
+                "description": "forecasts that were made afterwards, as they would have been made then",
+            },
+            "doubts": {
+                "type": "array",
+                "items": {"type": "string"},
+                "description": "what the live record speaks against",
+            },
+        },
+    },
+    "PastForecasts": {
+        "type": "object",
+        "required": ["symbol", "replay", "dates", "volume", "low", "high", "naive", "actual"],
+        "properties": {
+            "symbol": {"type": "string"},
+            "replay": {"type": "boolean", "description": "made afterwards, as they would have been made then"},
+            "dates": {"type": "array", "items": {"type": "string", "format": "date"}},
+            **{name: {"type": "array", "items": WHOLE} for name in ("volume", "low", "high", "naive", "actual")},
+        },
+    },
     "SymbolList": {
         "type": "object",
         "required": ["symbols"],
@@ -140,7 +175,17 @@ RESPONSES = {
     "NotReady": "No model is loaded yet, or too much waits; Retry-After says when to come back",
 }
 ANYWHERE = {"401": "NoKey", "414": "TooLong", "429": "TooMany", "503": "NotReady"}
-ORDER = ("/predict", "/forecast/{symbol}", "/forecast", "/symbols", "/ready", "/health", "/openapi.json")
+ORDER = (
+    "/predict",
+    "/forecast/{symbol}",
+    "/forecast",
+    "/symbols",
+    "/track-record",
+    "/track-record/{symbol}",
+    "/ready",
+    "/health",
+    "/openapi.json",
+)
 
 
 def describe_api(app: Flask, prefix: str = "") -> dict[str, Any]:

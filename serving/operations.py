@@ -23,7 +23,7 @@ def add_operations(app: Flask, models: ModelWatch, shared: Shared) -> None:
 
     @app.get("/ready")
     def ready() -> Response:
-        """Whether a model is loaded, which one, and which were refused.
+        """Whether a model is loaded, which one, which were refused, and what speaks against it by its live record.
         ---
         get:
           operationId: ready
@@ -34,7 +34,14 @@ def add_operations(app: Flask, models: ModelWatch, shared: Shared) -> None:
         bundle = models.bundle
         if bundle is None:
             return answer_not_ready(models)
-        return answer_json({"status": "ready", "model": name_model(bundle), "refused": models.refused})
+        return answer_json(
+            {
+                "status": "ready",
+                "model": name_model(bundle),
+                "refused": models.refused,
+                "doubts": bundle.track_record.doubts,
+            }
+        )
 
     @app.get("/metrics")
     def metrics() -> Response:

@@ -58,6 +58,33 @@ QUARANTINE = pa.schema(
     ]
 )
 
+# A row is a published forecast of a symbol's next trading day. Rows are only ever added.
+FORECASTS = pa.schema(
+    [
+        pa.field("made_at", pa.timestamp("us", tz="UTC"), nullable=False),
+        pa.field("symbol", pa.string(), nullable=False),
+        pa.field("date", pa.date32(), nullable=False),  # the day that is forecast
+        pa.field("volume", pa.int64(), nullable=False),
+        pa.field("low", pa.int64(), nullable=False),  # of the 80% interval
+        pa.field("high", pa.int64(), nullable=False),
+        pa.field("naive", pa.int64(), nullable=False),  # geometric mean of the last five days
+        pa.field("model", pa.string(), nullable=False),  # id of the version that was published
+        pa.field("replay", pa.bool_(), nullable=False),  # made afterwards, as it would have been made then
+        pa.field("late", pa.bool_(), nullable=False),  # made after the day's open: never scored
+    ]
+)
+
+# A row is a forecast whose day has come, with what came. Rows are only ever added.
+SCORES = pa.schema(
+    [
+        *(field for field in FORECASTS if field.name != "late"),
+        pa.field("actual", pa.int64(), nullable=False),  # the day's Volume when it was first known
+        pa.field("error", pa.int64(), nullable=False),  # absolute, in shares
+        pa.field("naive_error", pa.int64(), nullable=False),
+        pa.field("inside", pa.bool_(), nullable=False),  # low <= actual <= high
+    ]
+)
+
 REASONS = {
     "empty file": "The file has no byte in it.",
     "no data": "The file has a header and nothing below it.",

@@ -16,6 +16,7 @@ from pipeline.libraries import read_libraries
 from pipeline.reports.damage import note_damage
 from pipeline.reports.refused import pick_examples
 from pipeline.reports.scores import read_scores
+from pipeline.reports.track_record import read_track_record
 from pipeline.reports.updates import read_update
 
 LEDGER = ("prices", "symbols", "quarantine")  # what the ledger is read from
@@ -45,6 +46,9 @@ def gather_facts(run: RunFolder) -> dict[str, Any]:
     if "model" in versions:
         facts["metrics"], faults = read_scores(versions["model"].path / "metrics.json")
         damage += faults
+        with note_damage(damage, "The track record"):
+            if record := read_track_record(versions["model"]):
+                facts["track_record"] = record
     return facts
 
 

@@ -15,6 +15,7 @@ from pipeline.reports.pages import render_notebooks
 from pipeline.reports.scores import TASKS
 from pipeline.reports.scrubbing import scrub
 from pipeline.reports.stages_table import gallery, stages_table
+from pipeline.reports.track_record import track_record_table
 from pipeline.reports.updates import updates_table
 from pipeline.reports.verdicts import Verdict
 
@@ -44,6 +45,7 @@ def write_report(run: dict[str, Any], previous: dict[str, Any] | None, folder: P
             section(f"{heading}: error of each model", models_table(scores, before, task))
             for task, heading in TASKS.items()
         ),
+        section("Published forecasts against what came", track_record_table(run)),
         section("Pictures", gallery(run["stages"], folder), "pictures"),
         section(
             "Parameters", list_values({name: write_value(value) for name, value in run["parameters"].items()}, "name")

@@ -6,9 +6,12 @@ from typing import Any, TypedDict
 from pipeline.reports.drift import tell_drift
 from pipeline.reports.scores import TASKS
 from pipeline.reports.skill import LEAST, find_skill, tell_skill
+from pipeline.reports.track_record import tell_measures
 
 MADE_OF = (("features", "prices"), ("model", "features"))
 INTERVAL, LEAST_HELD = 0.8, 0.75  # share of days that an interval promises to hold, and when the promise is broken
+
+LIVE_WINDOW = "60"  # sessions
 
 
 class Verdict(TypedDict):
@@ -21,7 +24,7 @@ class Verdict(TypedDict):
 def judge(run: dict[str, Any]) -> list[Verdict]:
     """The verdicts on what run.json holds. What is absent is not judged."""
     damage = [say(False, sentence) for sentence in run.get("damage", [])]
-    return [*damage, *judge_rows(run), *judge_lineage(run), *judge_models(run), *judge_drift(run)]
+    return [*damage, *judge_rows(run), *judge_lineage(run), *judge_models(run), *judge_record(run), *judge_drift(run)]
 
 
 def judge_rows(run: dict[str, Any]) -> Iterator[Verdict]:
@@ -79,6 +82,17 @@ def judge_champion(task: str, champion: str, models: dict[str, Any]) -> Iterator
     if champion == "naive":
         told = "is the naive answer itself: no model beat it on the test days"
     yield say(skill >= LEAST, f"{task}: the champion, {champion}, {told}.")
+
+
+def judge_record(run: dict[str, Any]) -> Iterator[Verdict]:
+    """By the live record alone: a replay says how good the recipe is, not how good what was published was."""
+    record = run.get("track_record")
+    if not record:
+        return
+    for doubt in record["doubts"]:
+        yield say(False, doubt)
+    if record["live"] and not record["doubts"]:
+        yield say(True, f"Live: {tell_measures(record['live']['windows'][LIVE_WINDOW])}")
 
 
 def judge_drift(run: dict[str, Any]) -> Iterator[Verdict]:

@@ -101,7 +101,7 @@ function drawChart(forecast) {
 async function submitForecast(event) {
   event.preventDefault();
   const box = find("forecast-answer");
-  find("chart").hidden = true;
+  find("chart").hidden = find("record").hidden = true;
   try {
     const [symbol, others] = await findSymbol(find("symbol").value.trim());
     if (others.length) {
@@ -112,6 +112,7 @@ async function submitForecast(event) {
     const name = forecast.name ? `${forecast.symbol}, ${forecast.name}` : forecast.symbol;
     showAnswer(box, forecast, `${name}, on ${forecast.date}`);
     drawChart(forecast);
+    document.dispatchEvent(new CustomEvent("forecast", { detail: forecast.symbol }));
   } catch (error) {
     showError(box, error);
   }

@@ -16,7 +16,7 @@ EXAMPLES = int(os.environ.get("API_EXAMPLES", "30"))  # of each operation
     "operation",
     [
         "GET /predict", "POST /predict", "GET /forecast/{symbol}", "POST /forecast", "GET /symbols", "GET /health",
-        "GET /ready", "GET /openapi.json",
+        "GET /ready", "GET /openapi.json", "GET /track-record", "GET /track-record/{symbol}",
     ],
 )  # fmt: skip
 def test_every_answer_is_as_described(server, operation):
