@@ -4,7 +4,6 @@ import argparse
 import logging
 import os
 import sys
-from pathlib import Path
 
 from serving import tunnel
 from serving.app import create_app
@@ -18,7 +17,7 @@ from serving.watch import ModelWatch
 def read_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m serving", description="Serve the model of a run folder over HTTP.")
     parser.add_argument(
-        "--run-dir", type=Path, required=True, metavar="DIR", help="the folder of a run, with model/ in it"
+        "--run-dir", required=True, metavar="DIR", help="the folder of a run, with model/ in it, or its URL"
     )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
     parser.add_argument("--port", type=int, default=8000, help="port to listen on; 0 for a free one")

@@ -6,7 +6,6 @@ counters) is `guard`; how it is served is `server`.
 
 import os
 from collections.abc import Sequence
-from pathlib import Path
 
 from flask import Flask
 
@@ -46,7 +45,7 @@ def create_app(models: ModelWatch, shared: Shared | None = None, doors: Sequence
 
 def make_app(run_dir: str) -> Flask:
     """For other servers, for example: gunicorn --workers 2 "serving.app:make_app('outputs/demo')"."""
-    models = ModelWatch(Path(run_dir))
+    models = ModelWatch(run_dir)
     models.look()
     models.follow()
     return create_app(models, open_shared(run_dir))

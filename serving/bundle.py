@@ -11,6 +11,7 @@ manifest.json  written by the store: format, ranges of the features, checksums o
 import hashlib
 import json
 import math
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ import numpy as np
 from serving.errors import BundleError, UnreadableError
 from serving.forecasts import Forecasts, read_forecasts
 from serving.model import FEATURES, Model, read_model
+from serving.storage import RemoteRun, is_url
 from serving.track_record import NOTHING, TrackRecord, read_track_record
 
 FORMAT = 1
@@ -84,8 +86,14 @@ def write_bundle(
 
 
 def load_bundle(folder: Path | str) -> Bundle:
-    """Load the current model of a run folder, or a version's own folder. Raises what `load_version` raises."""
-    return load_version(find_version(Path(folder)))
+    """Load the current model of a run folder, which may be a URL, or a version's own folder. Raises what
+    `load_version` raises.
+    """
+    if not is_url(folder):
+        return load_version(find_version(Path(folder)))
+    with tempfile.TemporaryDirectory(prefix="market-model-") as here:
+        RemoteRun(str(folder), Path(here)).fetch()
+        return load_version(find_version(Path(here)))
 
 
 def load_version(path: Path) -> Bundle:

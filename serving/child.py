@@ -8,6 +8,7 @@ from pathlib import Path
 
 from serving.errors import ServingError
 from serving.processes import ROOT, make_environment
+from serving.storage import is_url
 from serving.tunnel import TOKEN_VARIABLE, find_token
 
 READY = re.compile(r"serving .* on (http://\S+:(\d+)) ")
@@ -25,7 +26,8 @@ class ServerProcess:
         Raises ServingError, in the server's own words, if it does not start.
         """
         token = find_token() if tunnel != "none" else None  # Colab's secrets can only be read here
-        command = [sys.executable, "-m", "serving", "--run-dir", str(Path(run_dir).resolve()), "--port", str(port)]
+        place = run_dir if is_url(run_dir) else Path(run_dir).resolve()
+        command = [sys.executable, "-m", "serving", "--run-dir", str(place), "--port", str(port)]
         self._process = subprocess.Popen(
             [*command, "--tunnel", tunnel, "--until-eof"],
             cwd=ROOT,

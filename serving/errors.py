@@ -1,4 +1,4 @@
-"""What can go wrong in serving. `run_all.py` and `python -m serving` end with exit code 8 on all of them."""
+"""What can go wrong in serving. `run_all.py` and `python -m serving` end with exit code 8 on most of them."""
 
 
 class ServingError(Exception):
@@ -9,6 +9,12 @@ class ServingError(Exception):
 
 class BundleError(ServingError):
     """A model bundle that is absent, damaged, of another format, or that does not answer its own golden examples."""
+
+
+class StorageError(ServingError):
+    """What a run folder in an object store needs is not there: its client, or a URL that can be one."""
+
+    exit_code = 5
 
 
 class UnreadableError(BundleError):

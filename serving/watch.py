@@ -5,8 +5,10 @@ import os
 import threading
 from pathlib import Path
 
-from serving.bundle import Bundle, find_version, load_bundle, load_version
+from serving.bundle import Bundle, find_version, load_version
 from serving.errors import BundleError, UnreadableError
+from serving.mirror import Mirror
+from serving.storage import is_url
 
 INTERVAL = 0.5  # seconds between two looks at CURRENT
 
@@ -14,7 +16,7 @@ log = logging.getLogger("serving")
 
 
 class ModelWatch:
-    """Holds the bundle that answers, and follows model/CURRENT of a run folder.
+    """Holds the bundle that answers, and follows model/CURRENT of a run folder, which may be a URL.
 
     A new version takes over only after all checks of `load_version`; one that fails them is refused, for good, and the
     old one goes on. One that cannot be read is tried again at the next look.
@@ -22,7 +24,8 @@ class ModelWatch:
     """
 
     def __init__(self, run_dir: Path | str) -> None:
-        self.run_dir = Path(run_dir)
+        self.run_dir = run_dir
+        self.mirror: Mirror | None = None  # of a run folder in a store, as soon as it is asked for
         self.bundle: Bundle | None = None
         self._failed: dict[str, str] = {}  # name of a version -> the check that it failed
         self._unread: dict[str, str] = {}  # what could not be read at the last look, if anything -> why
@@ -30,9 +33,20 @@ class ModelWatch:
         self._follows = False
 
     def load(self) -> Bundle:
-        """Load the current version now. Raises BundleError if it is absent or refused."""
-        self.bundle = load_bundle(self.run_dir)
+        """Load the current version now. Raises BundleError if it is absent or refused, StorageError if a URL cannot
+        be followed at all.
+        """
+        folder = self.find_folder()
+        if self.mirror and self.mirror.trouble:
+            raise UnreadableError(self.mirror.trouble)
+        self.bundle = load_version(find_version(folder))
         return self.bundle
+
+    def find_folder(self) -> Path:
+        """The run folder on this machine."""
+        if is_url(self.run_dir) and not self.mirror:
+            self.mirror = Mirror(str(self.run_dir))
+        return self.mirror.folder if self.mirror else Path(self.run_dir)
 
     @property
     def refused(self) -> dict[str, str]:
@@ -46,9 +60,9 @@ class ModelWatch:
 
     def look(self) -> None:
         """Take over a new current version, if there is one and it passes its checks."""
-        path, unread = self.run_dir, {}
+        path, unread = Path(self.run_dir), {}
         try:
-            path = find_version(self.run_dir)
+            path = find_version(self.find_folder())
             if not (self.bundle and path == self.bundle.path) and path.name not in self._failed:
                 self.bundle = load_version(path)
                 log.info("serving model version %s", self.bundle.version)
@@ -62,6 +76,8 @@ class ModelWatch:
         except Exception as error:  # the watch goes on, whatever it saw
             unread = {path.name: f"{path} cannot be taken over: {type(error).__name__}: {error}"}
             log.exception("no new model version, the old one goes on")
+        if self.mirror and self.mirror.trouble:
+            unread = {str(self.run_dir): f"{self.mirror.trouble} The model that was loaded last goes on."}
         self._unread = unread
 
     def follow(self) -> None:

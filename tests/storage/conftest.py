@@ -6,20 +6,26 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.storage.stores import BUCKET, start_s3
+from tests.storage.stores import BUCKET, Store, start_s3
 
 
 @pytest.fixture(scope="session")
-def s3() -> Iterator[dict[str, str]]:
-    with start_s3() as variables:
-        yield variables
+def store() -> Iterator[Store]:
+    with start_s3() as started:
+        yield started
 
 
 @pytest.fixture
-def url(s3, monkeypatch) -> str:
-    """A URL under which nothing is yet. The environment knows how to get there."""
+def s3(store, monkeypatch) -> dict[str, str]:
+    """The variables by which the store is found, which stand in this environment as well."""
     for name in [name for name in os.environ if name.startswith(("AWS_", "GOOGLE_", "AZURE_"))]:
         monkeypatch.delenv(name)
-    for name, value in s3.items():
+    for name, value in store.variables.items():
         monkeypatch.setenv(name, value)
+    return store.variables
+
+
+@pytest.fixture
+def url(s3) -> str:
+    """A URL under which nothing is yet."""
     return f"s3://{BUCKET}/{secrets.token_hex(6)}"
