@@ -8,6 +8,7 @@ from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from serving.errors import StorageError, UnreadableError
 
@@ -90,6 +91,11 @@ def list_files(manifest: bytes) -> list[str]:
 
 
 def open_store(url: str) -> "AzureStore | GCSStore | S3Store":
+    """The client. Raises StorageError, which quotes nothing that may be a secret, where it cannot be had."""
+    parts = urlsplit(url)
+    credentials = parts.netloc.rpartition("@")[0]
+    if ":" in credentials or (credentials and parts.scheme != "abfss") or parts.query or parts.fragment:
+        raise StorageError("The run folder's URL is a bucket and a path alone: credentials belong in the environment.")
     try:
         from obstore.store import from_url
     except ModuleNotFoundError:

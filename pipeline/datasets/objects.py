@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import cache
-from io import BytesIO
+from io import SEEK_CUR, SEEK_END, SEEK_SET, BufferedReader, BytesIO, RawIOBase
 from stat import S_IFREG
 from typing import TYPE_CHECKING, Self
 from urllib.parse import urlsplit
@@ -21,7 +21,8 @@ from urllib.parse import urlsplit
 from pipeline.errors import LockedError, ParameterError, ResourceError
 
 if TYPE_CHECKING:
-    from obstore import ObjectMeta, PutMode, ReadableFile
+    from _typeshed import WriteableBuffer
+    from obstore import ObjectMeta, PutMode
     from obstore.store import AzureStore, GCSStore, S3Store
 
     type_of_store = AzureStore | GCSStore | S3Store
@@ -32,6 +33,7 @@ SETTINGS = ("AWS_", "GOOGLE_", "AZURE_")  # variables of the environment that a 
 INSTALL = "pip install -r deploy/storage/requirements.txt"
 ADDRESS = re.compile(r"\S+://\S*")
 LONGEST_CAUSE = 120  # characters
+READ_AHEAD = 2**20  # bytes
 REQUEST_TIMEOUT = timedelta(seconds=120)  # a large part over a slow line, five MiB at a time
 
 
@@ -162,12 +164,9 @@ class ObjectPath:
             if entry["path"] != self.key:  # some programs put an empty object where they mean a folder
                 yield ObjectPath(self.root, entry["path"], folder=False), to_stat(entry)
 
-    def open_seekable(self) -> "ReadableFile":
-        """The object as a file of which parts are fetched as they are read."""
-        import obstore
-
-        with explain(self):
-            return obstore.open_reader(open_store(self.root), self.key)
+    def open_seekable(self) -> BufferedReader:
+        """The object as a file of which a part is fetched when it is read."""
+        return BufferedReader(ObjectFile(self), READ_AHEAD)
 
     def mkdir(self) -> None:
         """Nothing: a folder is there as soon as there is something in it."""
@@ -183,6 +182,33 @@ class ObjectPath:
         with explain(self):
             if keys:
                 open_store(self.root).delete(keys)
+
+
+class ObjectFile(RawIOBase):
+    """An object that is read in ranges."""
+
+    def __init__(self, path: ObjectPath) -> None:
+        self.path, self.size, self.at = path, path.stat().st_size, 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = SEEK_SET) -> int:
+        self.at = offset + {SEEK_SET: 0, SEEK_CUR: self.at, SEEK_END: self.size}[whence]
+        return self.at
+
+    def readinto(self, buffer: "WriteableBuffer") -> int:
+        room = memoryview(buffer).cast("B")
+        length = max(0, min(len(room), self.size - self.at))
+        if length:
+            with explain(self.path):
+                found = open_store(self.path.root).get_range(self.path.key, start=self.at, length=length)
+            room[:length] = memoryview(found)
+        self.at += length
+        return length
 
 
 def to_stat(entry: "ObjectMeta") -> ObjectStat:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
+from io import BufferedReader
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -25,7 +26,7 @@ from pipeline.datasets.objects import ObjectPath, ObjectStat, is_url, parse_url
 from pipeline.errors import FULL_DISK, LockedError, ResourceError
 
 if TYPE_CHECKING:
-    from obstore import PutMode, ReadableFile
+    from obstore import PutMode
 
 Place = Path | ObjectPath
 Choice = TypeVar("Choice")
@@ -135,7 +136,7 @@ def refuse(error: OSError) -> None:
     raise error
 
 
-def open_seekable(file: Place) -> "Path | ReadableFile":
+def open_seekable(file: Place) -> Path | BufferedReader:
     """A file of which parts are read, as zipfile takes it."""
     return file if isinstance(file, Path) else file.open_seekable()
 

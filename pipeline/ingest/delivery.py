@@ -93,7 +93,7 @@ def note_left_out(listing: Listing, path: str) -> None:
 
 def open_zip(root: Place) -> zipfile.ZipFile:
     try:
-        return zipfile.ZipFile(open_seekable(root))  # type: ignore[arg-type]  # a reader of objects reads and seeks
+        return zipfile.ZipFile(open_seekable(root))
     except UNREADABLE as error:
         message = f"{root} is neither a folder nor a zip file that can be read ({error}): copy or download it again."
         raise InputError(message) from error
