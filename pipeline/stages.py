@@ -16,6 +16,11 @@ class Stage:
     writes: tuple[str, ...]
     adds_to: tuple[str, ...] = ()
 
+    @property
+    def datasets(self) -> tuple[str, ...]:
+        """All that it publishes into."""
+        return (*self.writes, *self.adds_to)
+
 
 STAGES = (
     Stage("ingest", "01_ingest.ipynb", reads=(), writes=("prices", "symbols", "quarantine")),

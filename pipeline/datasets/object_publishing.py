@@ -55,7 +55,7 @@ class PublishingInStore:
             yield token
 
     def note_base(self) -> None:
-        datasets = [dataset for stage in STAGES for dataset in stage.writes]
+        datasets = [dataset for stage in STAGES for dataset in stage.datasets]
         os.environ[BASE_VARIABLE] = json.dumps(self.read_base(datasets))
 
     def read_base(self, datasets: list[str]) -> dict[str, str | None]:

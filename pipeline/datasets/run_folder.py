@@ -15,7 +15,7 @@ from pipeline.datasets.store import Draft, Version, find_version
 from pipeline.errors import InputError
 from pipeline.stages import STAGES
 
-DATASETS = tuple(dataset for stage in STAGES for dataset in (*stage.writes, *stage.adds_to))
+DATASETS = tuple(dataset for stage in STAGES for dataset in stage.datasets)
 
 
 class RunFolder:
@@ -36,9 +36,7 @@ class RunFolder:
         """The current version of a dataset. Raises InputError, which names the notebook to run, where there is none."""
         version = self.find(dataset)
         if version is None:
-            notebook = next(
-                (stage.notebook for stage in STAGES if dataset in (*stage.writes, *stage.adds_to)), "the notebook of it"
-            )
+            notebook = next((stage.notebook for stage in STAGES if dataset in stage.datasets), "the notebook of it")
             raise InputError(f"There is no `{dataset}` in {self} yet: run notebooks/{notebook} first.")
         return version
 

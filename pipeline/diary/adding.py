@@ -6,29 +6,33 @@ disk can do that, and their checksums are the only reason to read them.
 """
 
 import fcntl
+import hashlib
 import json
 import os
-import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from pipeline.datasets.files import hash_file
 from pipeline.datasets.lock import open_lock
-from pipeline.datasets.parts import Written, write_attempt
+from pipeline.datasets.parts import Written, name_part, write_attempt
+from pipeline.datasets.places import Place, read_table, rename_attempts
 from pipeline.datasets.run_folder import RunFolder
 from pipeline.datasets.store import Draft, Version
 from pipeline.errors import InputError
 
+Filters = list[tuple[str, str, object]] | None  # as pyarrow.parquet.read_table takes them
+
 
 @contextmanager
 def hold_diary(run: RunFolder) -> Iterator[None]:
-    """Hold the diary of a run folder: who adds to it reads it first, and nobody may add in between."""
-    run.path.mkdir(parents=True, exist_ok=True)
-    with open_lock(run.path / ".diary.lock") as lock:
+    """Hold the diary of a run folder on this machine: who adds to it reads it first, and nobody may add in between. (Of
+    two machines at one object store the second is refused when it publishes.)
+    """
+    run.here.mkdir(parents=True, exist_ok=True)
+    with open_lock(run.here / ".diary.lock") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
@@ -41,10 +45,9 @@ def add_rows(run: RunFolder, dataset: str, rows: pa.Table, schema: pa.Schema) ->
     draft = run.open_draft(dataset)
     before = run.find(dataset)
     kept = keep_parts(before, draft) if before else []
-    written = json.loads(write_attempt(rows.cast(schema), draft.path))
-    name = f"part-{len(kept):05d}.parquet"
-    (draft.path / written["name"]).rename(draft.path / name)
-    parts = [*kept, Written(**written | {"name": name})]
+    fresh = Written(**json.loads(write_attempt(rows.cast(schema), draft.attempts)))
+    (name,) = rename_attempts(draft.attempts, [fresh.name], [name_part(len(kept))])
+    parts = [*kept, replace(fresh, name=name)]
     return draft.publish(parts, schema=schema, parameters={}, inputs={"before": before.id} if before else {})
 
 
@@ -52,27 +55,27 @@ def keep_parts(before: Version, draft: Draft) -> list[Written]:
     """Have a draft hold the parts of a version."""
     kept = [Written(**file) for file in before.manifest["files"]]
     for part in kept:
-        path = before.path / part.name
+        old, new = before.path / part.name, draft.attempts / part.name
         try:
-            whole = hash_file(path) == part.sha256
+            data = old.read_bytes()
         except OSError as error:
-            raise InputError(describe_damage(path, error.strerror or str(error))) from error
-        if not whole:
-            raise InputError(describe_damage(path, "its checksum differs"))
-        link_or_copy(path, draft.path / part.name)
+            raise InputError(describe_damage(old, error.strerror or str(error))) from error
+        if hashlib.sha256(data).hexdigest() != part.sha256:
+            raise InputError(describe_damage(old, "its checksum differs"))
+        link_or_write(old, new, data)
     return kept
 
 
-def link_or_copy(old: Path, new: Path) -> None:
-    try:
-        os.link(old, new)
-    except OSError:  # a disk without links
-        shutil.copyfile(old, new)
+def link_or_write(old: Place, new: Place, data: bytes) -> None:
+    """Have `new` hold what `old` does, which is `data`."""
+    if isinstance(old, Path) and isinstance(new, Path):
+        with suppress(OSError):  # a disk without links
+            os.link(old, new)
+            return
+    new.write_bytes(data)
 
 
-def read_rows(
-    run: RunFolder, dataset: str, columns: list[str], filters: list[tuple[str, str, object]] | None = None
-) -> pa.Table | None:
+def read_rows(run: RunFolder, dataset: str, columns: list[str], filters: Filters = None) -> pa.Table | None:
     """Columns of a dataset's rows, in the order in which they were added; None where there is no such dataset.
 
     Raises InputError if it is damaged.
@@ -81,12 +84,12 @@ def read_rows(
     if version is None:
         return None
     try:
-        return pq.read_table(version.files, columns=columns, filters=filters)
+        return read_table(version.files, columns, filters=filters)
     except (OSError, pa.ArrowException) as error:
         raise InputError(describe_damage(version.path, str(error).splitlines()[0][:200])) from error
 
 
-def describe_damage(path: Path, why: str) -> str:
+def describe_damage(path: Place, why: str) -> str:
     return (
         f"{path} cannot be read ({why}), so the diary cannot go on. Write the name of a whole version into CURRENT of "
         "its dataset, or move the dataset away to begin a new one."

@@ -1,7 +1,6 @@
 """The forecasts that a model publishes, as rows of the diary."""
 
 import json
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,13 +9,14 @@ import pyarrow as pa
 
 from pipeline.clock import Clock
 from pipeline.datasets.contract import FORECASTS
+from pipeline.datasets.places import Place
 from pipeline.diary.sessions import find_opens
 
 FILE = "symbols.jsonl"  # as next_day.forecasts writes it
 NAIVE_ROWS = 5
 
 
-def read_entries(bundle: Path, model: str, clock: Clock) -> pd.DataFrame:
+def read_entries(bundle: Place, model: str, clock: Clock) -> pd.DataFrame:
     """The forecasts in a bundle's folder: a row a symbol, columns as FORECASTS. They are a replay if the clock is not
     the machine's own.
     """
@@ -33,7 +33,7 @@ def read_entries(bundle: Path, model: str, clock: Clock) -> pd.DataFrame:
 
 def describe(line: dict[str, Any]) -> tuple[str, str, int, int, int, int]:
     last = np.log1p(np.array(line["recent"]["volume"][-NAIVE_ROWS:], float))
-    naive = int(np.rint(np.expm1(last.mean())))
+    naive = line.get("naive", int(np.rint(np.expm1(last.mean()))))
     return line["symbol"], line["date"], line["volume"], line["low"], line["high"], naive
 
 

@@ -8,9 +8,9 @@ alone.
 """
 
 import pandas as pd
-import pyarrow.parquet as pq
 
 from pipeline.datasets.contract import SCORES
+from pipeline.datasets.places import read_table
 from pipeline.datasets.store import Version
 
 KEY = ["replay", "symbol", "date"]
@@ -33,7 +33,7 @@ def read_actual(features: Version, forecasts: pd.DataFrame) -> pd.DataFrame:
     """Symbol, date and Volume (as `actual`) of the days from the first to the last that are forecast."""
     days = forecasts["date"]
     filters = [("Date", ">=", days.min()), ("Date", "<=", days.max())]
-    table = pq.read_table(features.files, columns=["Symbol", "Date", "Volume"], filters=filters)
+    table = read_table(features.files, ["Symbol", "Date", "Volume"], filters=filters)
     rows: pd.DataFrame = table.rename_columns(["symbol", "date", "actual"]).to_pandas(date_as_object=True)
     return rows.astype({"symbol": str})
 

@@ -4,8 +4,8 @@ from datetime import date, timedelta
 
 import numpy as np
 import pandas as pd
-import pyarrow.parquet as pq
 
+from pipeline.datasets.places import read_table
 from pipeline.datasets.store import Version
 
 COMPARED = ("Open", "High", "Low", "Close", "Volume")  # each dividend changes all of Adj Close: that is no revision
@@ -37,6 +37,6 @@ def find_revisions(before: Version | None, after: Version, through: str) -> pd.D
 
 def read_since(version: Version, day: date) -> pd.DataFrame:
     columns = ["Symbol", "Date", *COMPARED]
-    table = pq.read_table(version.files, columns=columns, filters=[("Date", ">=", day)])
+    table = read_table(version.files, columns, filters=[("Date", ">=", day)])
     rows: pd.DataFrame = table.to_pandas(date_as_object=True)
     return rows.astype({"Symbol": str})
