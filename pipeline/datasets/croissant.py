@@ -3,6 +3,8 @@
 https://docs.mlcommons.org/croissant/docs/croissant-spec-1.0.html
 """
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -66,6 +68,11 @@ COLUMNS = {
     "vol_moving_avg": "mean of Volume over the window, shares; null until the window is full",
     "adj_close_rolling_med": "median of Adj Close over the window, dollars; null until the window is full",
 }
+
+
+def write_description(folder: Path, dataset: str, schema: pa.Schema) -> None:
+    """Lay the description beside the parts that are about to be published. dataset: a key of ABOUT."""
+    (folder / FILE).write_text(json.dumps(describe(dataset, schema), indent=1) + "\n")
 
 
 def describe(dataset: str, schema: pa.Schema) -> dict[str, Any]:

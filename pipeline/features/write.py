@@ -11,6 +11,7 @@ import pyarrow as pa
 from pyspark.sql import SparkSession
 
 from pipeline.datasets.contract import FEATURES
+from pipeline.datasets.croissant import write_description
 from pipeline.datasets.parts import Written, keep_attempts, write_attempt
 from pipeline.datasets.places import Place, read_table
 from pipeline.datasets.store import Draft, Version
@@ -36,6 +37,7 @@ def write_features(
     with track("features", "parts", len(paths), progress):
         tasks = spark.range(0, len(paths), 1, len(paths))
         attempts = collect(tasks.mapInArrow(run_parts, "part bigint, written string")).sort_by("part")
+    write_description(draft.path, "features", FEATURES)
     return keep_attempts(folder, attempts["written"].to_pylist())
 
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import pyarrow as pa
 
 from pipeline.datasets.contract import FLAGS, PRICES, QUARANTINE, SYMBOLS
+from pipeline.datasets.croissant import write_description
 from pipeline.datasets.parts import keep_attempts, write_attempt
 from pipeline.datasets.store import Draft, Version
 from pipeline.ingest.ledger import Ingested
@@ -26,6 +27,7 @@ def publish_ingested(
     flags = {"flags": {name: int(ledger[name].sum()) for name in FLAGS}}
     warnings = {"warnings": list(ingested.warnings)}
     inputs = {"source": ingested.source_fingerprint}
+    write_description(prices.path, "prices", PRICES)
     return {
         "quarantine": quarantine.publish(refused, schema=QUARANTINE, parameters=parameters, inputs=inputs),
         "symbols": symbols.publish(listing, schema=SYMBOLS, parameters=parameters, inputs=inputs, extra=warnings),
