@@ -10,7 +10,7 @@ from pipeline.datasets.croissant import FILE
 from pipeline.datasets.run_folder import RunFolder
 from pipeline.features.write import write_features
 from pipeline.ingest.source import open_source
-from tests.ingest.test_prices import deliver
+from tests.ingest.deliveries import deliver
 
 
 @pytest.fixture(scope="module")

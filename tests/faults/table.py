@@ -72,7 +72,7 @@ FAULTS = {
         "7 within seconds; retried",
         (
             f"{RUN_FAULTS}::test_a_killed_part_of_a_run_ends_it",
-            f"{INGEST}::test_second_attempt_of_every_task_leaves_the_same_bytes",
+            "tests/ingest/test_attempts.py::test_second_attempt_of_every_task_leaves_the_same_bytes",
         ),
     ),
     19: Fault("no Java, Java 8", "packaged one, or 5", (f"{RUN_FAULTS}::test_java_is_packaged_or_asked_for",)),
@@ -128,7 +128,7 @@ FAULTS = {
         "time zone, language, cores",
         "the same bytes",
         (
-            f"{INGEST}::test_same_bytes_from_folder_and_zip_in_any_time_zone",
+            "tests/ingest/test_attempts.py::test_same_bytes_from_folder_and_zip_in_any_time_zone",
             f"{RUN}::test_features_are_the_same_bytes_anywhere",
         ),
     ),

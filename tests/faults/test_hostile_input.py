@@ -19,8 +19,8 @@ from pipeline.ingest.source import SAMPLE, open_source
 from pipeline.reports.pages import render_notebooks
 from pipeline.reports.report import write_report
 from tests.faults.kills import run
+from tests.ingest.deliveries import ROW, deliver, make_delivery, read
 from tests.ingest.test_market_csv import HEADER
-from tests.ingest.test_prices import ROW, deliver, make_delivery, read
 
 MARKUP = "<script>alert(1)</script>"
 FORMULA = "$A_$#%41"  # to matplotlib a formula, and a wrong one; to an address a fragment and a letter

@@ -6,9 +6,9 @@ import pytest
 
 from pipeline.datasets.run_folder import RunFolder
 from pipeline.ingest.source import open_source
+from tests.ingest.deliveries import deliver, make_delivery
 from tests.ingest.notebook_cells import run_notebook
 from tests.ingest.test_market_csv import make_lines
-from tests.ingest.test_prices import deliver, make_delivery
 
 LINES = make_lines(random.Random(6), 120)
 

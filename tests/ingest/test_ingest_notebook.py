@@ -7,9 +7,9 @@ import pytest
 
 from pipeline.datasets.run_folder import RunFolder
 from pipeline.errors import QualityError
+from tests.ingest.deliveries import make_delivery, read
 from tests.ingest.notebook_cells import run_notebook
 from tests.ingest.test_market_csv import HEADER, make_lines
-from tests.ingest.test_prices import make_delivery, read
 
 LINES = make_lines(random.Random(5), 90)
 CLEAN = b"\n".join([HEADER, *LINES, b""])

@@ -22,7 +22,7 @@ from pipeline.reports.drift import (
     tell_drift,
 )
 from tests.faults.kills import FAST
-from tests.ingest.test_prices import deliver
+from tests.ingest.deliveries import deliver
 from tests.runs.test_run_all import run_all
 
 

@@ -24,7 +24,7 @@ from pipeline.reports.verdicts import judge
 from pipeline.runs.plan import make_plan
 from pipeline.runs.results import prune_runs
 from tests.faults.test_run_faults import run_small
-from tests.ingest.test_prices import ROW, deliver, make_delivery
+from tests.ingest.deliveries import ROW, deliver, make_delivery
 from tests.reports.small_report import RUN, make_scores
 
 ROOT = Path(__file__).parents[2]

@@ -13,7 +13,7 @@ from pipeline.ingest.source import open_source
 from pipeline.runs.fingerprint import explain, find_inputs, list_parts, open_step_source, record_stage
 from pipeline.runs.plan import NOTEBOOKS, Step, make_plan
 from pipeline.stages import Stage
-from tests.ingest.test_prices import make_delivery
+from tests.ingest.deliveries import make_delivery
 
 INPUTS = {"prices": "1234"}
 
