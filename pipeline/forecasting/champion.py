@@ -13,6 +13,7 @@ import numpy as np
 DRAWS, SEED = 2_000, 5
 CHANCE = 0.025  # of the draws in which a model that counts as beaten may be better than the best
 CONSTANTS = ("naive", "naive_scaled")  # forecasts that know one number about a row; all others know more
+PLAIN = "grid"  # a table that a person can read
 
 
 @dataclass(frozen=True)
@@ -25,17 +26,18 @@ class Choice:
 
     def explain(self) -> str:
         """The choice in a sentence."""
-        if self.champion != self.best:
-            return f"{self.champion} wins: {self.best} has a smaller error by no more than chance, and knows less"
-        told = f"{self.champion} wins by the smallest error"
-        return f"{told}; within chance of it: {', '.join(self.alike)}" if self.alike else f"{told}, by more than chance"
+        if not self.alike:
+            return f"{self.best} wins by more than chance"
+        told = f"{self.best} has the smallest error, within chance of {', '.join(self.alike)}"
+        return f"{told}; {self.champion} is taken"
 
 
 def choose_champion(errors: Mapping[str, np.ndarray]) -> Choice:
     """The champion among forecasts whose errors are known by block of time.
 
-    errors: name -> float64[blocks], sums of absolute errors on the same rows. Of those that the best one beats by no
-    more than chance, and itself, those that know more than one number about a row go first, then the smaller error.
+    errors: name -> float64[blocks], sums of absolute errors on the same rows. Of the best and those that it beats by no
+    more than chance, the grid goes first, which a person can read; then the others that know more than one number about
+    a row; of these the one with the smaller error.
     """
     totals = {name: float(sums.sum()) for name, sums in errors.items()}
     best = min(totals, key=lambda name: totals[name])
@@ -44,5 +46,5 @@ def choose_champion(errors: Mapping[str, np.ndarray]) -> Choice:
     alike = tuple(
         name for name, sums in errors.items() if name != best and (draws @ (sums - errors[best]) <= 0).mean() > CHANCE
     )
-    champion = min((best, *alike), key=lambda name: (name in CONSTANTS, totals[name]))
+    champion = min((best, *alike), key=lambda name: (name in CONSTANTS, name != PLAIN, totals[name]))
     return Choice(champion, best, alike)

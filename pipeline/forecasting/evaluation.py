@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 
 import numpy as np
-import pandas as pd
 
 DECILES = 10
 
@@ -70,24 +69,6 @@ def measure_skill(actual: np.ndarray, predicted: np.ndarray, naive: np.ndarray) 
     return float(1 - np.abs(as_served(predicted) - actual).mean() / naive_error) if naive_error else 0.0
 
 
-def compare_groups(
-    groups: np.ndarray, actual: np.ndarray, forecasts: Mapping[str, np.ndarray], naive: str = "naive"
-) -> pd.DataFrame:
-    """The rows, and the skill of each forecast against `forecasts[naive]`, in each group. groups: [n]. A row a group,
-    in order.
-    """
-    table = {}
-    for group in np.unique(groups):
-        chosen = groups == group
-        skills = {
-            name: measure_skill(actual[chosen], forecast[chosen], forecasts[naive][chosen])
-            for name, forecast in forecasts.items()
-            if name != naive
-        }
-        table[group] = {"rows": int(chosen.sum()), **skills}
-    return pd.DataFrame(table).T.astype({"rows": int})
-
-
 def find_deciles(values: np.ndarray) -> np.ndarray:
     """The tenth, 1 to 10, that each value lies in; equal values share one. float64[n] to int64[n]."""
     edges = np.quantile(values, np.arange(1, DECILES) / DECILES)
@@ -97,13 +78,6 @@ def find_deciles(values: np.ndarray) -> np.ndarray:
 def measure_coverage(actual: np.ndarray, low: np.ndarray, high: np.ndarray) -> float:
     """The share of days whose Volume lies in its interval, bounds among it, as served. float64[n] each."""
     return float(((as_served(low) <= actual) & (actual <= as_served(high))).mean())
-
-
-def cover_groups(groups: np.ndarray, actual: np.ndarray, low: np.ndarray, high: np.ndarray) -> pd.Series:
-    """measure_coverage in each group. groups: [n]."""
-    return pd.Series(
-        {g: measure_coverage(actual[groups == g], low[groups == g], high[groups == g]) for g in np.unique(groups)}
-    )
 
 
 def find_years(day: np.ndarray) -> np.ndarray:

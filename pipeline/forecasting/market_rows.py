@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from pipeline.datasets.contract import flagged
 
 HOLD_OUT_ONE_IN, REMAINDER = 5, 3  # symbols; of the demo's seven this holds out IBM and ^GSPC
+HASHES = 2**32
 COLUMNS = ("Symbol", "Date", "Open", "High", "Low", "Adj Close", "Volume", "vol_moving_avg", "adj_close_rolling_med")
 
 
@@ -60,7 +61,7 @@ def is_held_out(symbol: np.ndarray) -> np.ndarray:
 
 def read_rows(file: Path, first_day: int | None = None, end_day: int | None = None) -> MarketRows:
     """The rows of one part, from `first_day` until before `end_day` (days since 1970-01-01)."""
-    table = pq.read_table(file, columns=list(COLUMNS))
+    table = pq.read_table(file, columns=list(COLUMNS), use_threads=False)  # the other cores have tasks of their own
     arrays = {name: table[name].to_numpy() for name in COLUMNS[2:]}
     symbols = table["Symbol"].combine_chunks()
     day = table["Date"].cast(pa.int32()).to_numpy().astype(np.int64)
@@ -75,8 +76,35 @@ def read_rows(file: Path, first_day: int | None = None, end_day: int | None = No
     return rows.select(keep)
 
 
-def read_all_rows(files: list[Path], first_day: int | None = None) -> MarketRows:
-    """The rows of all parts from `first_day` on, 40 bytes a row."""
-    parts = [read_rows(file, first_day) for file in files]
-    columns = ([getattr(part, field.name) for part in parts] for field in fields(MarketRows))
-    return MarketRows(*(np.concatenate(column) for column in columns))
+def concatenate(parts: list[MarketRows]) -> MarketRows:
+    """The rows of one or more parts, in order."""
+    return MarketRows(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(MarketRows)))
+
+
+def read_symbol(files: list[Path], name: str) -> MarketRows:
+    """The rows of one symbol: its part is found by the names in its file."""
+    for file in files:
+        if name in pq.read_table(file, columns=["Symbol"])["Symbol"].combine_chunks().dictionary.to_pylist():
+            rows = read_rows(file)
+            return rows.select(rows.symbol == number_symbols([name])[0])
+    raise ValueError(f"{name} is in none of {len(files)} parts")
+
+
+def mix(values: np.ndarray) -> np.ndarray:
+    """Scatter whole numbers over 0 to 2^32 (the finalizer of MurmurHash3). int64[n] each."""
+    mixed = values.astype(np.uint64) & 0xFFFFFFFF
+    for factor, step in ((0x85EBCA6B, 16), (0xC2B2AE35, 13)):
+        mixed = ((mixed ^ (mixed >> np.uint64(step))) * factor) & 0xFFFFFFFF
+    return (mixed ^ (mixed >> np.uint64(16))).astype(np.int64)
+
+
+def draw_luck(symbol: np.ndarray, day: np.ndarray) -> np.ndarray:
+    """A number from 0 to 1 for each row, which hangs on its symbol and day alone. int64[n] each to float64[n]."""
+    return mix(symbol * 65_537 + day) / HASHES
+
+
+def choose_example(rows: MarketRows, names: list[str]) -> str:
+    """The name of the symbol with the most of these rows; the first in the alphabet of several."""
+    numbers, counts = np.unique(rows.symbol, return_counts=True)
+    most = set(numbers[counts == counts.max()].tolist())
+    return min(name for name, number in zip(names, number_symbols(names).tolist(), strict=True) if number in most)

@@ -4,9 +4,8 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 
-import numpy as np
 import pandas as pd
 
 from pipeline.errors import InputError, ParameterError
@@ -24,11 +23,12 @@ NEEDED = (
 @dataclass(frozen=True)
 class Periods:
     """Models train before `calibration_from`, are chosen and get their intervals until `test_from`, and are judged
-    from then on.
+    from then on, until `last`, the last day that can be learned from.
     """
 
     calibration_from: date
     test_from: date
+    last: date
 
     @property
     def calibration_day(self) -> int:
@@ -41,12 +41,14 @@ class Periods:
         return (self.test_from - EPOCH).days
 
     @property
-    def ends(self) -> np.ndarray:
-        """The ends of four periods in days since 1970-01-01: the long past, two as long as the calibration, the
-        calibration.
-        """
-        ends = [go_back(self.test_from, CALIBRATION_YEARS * number) for number in (3, 2, 1, 0)]
-        return np.array([(end - EPOCH).days for end in ends])
+    def ends(self) -> list[int]:
+        """The ends of four periods before the test, see `find_ends`: the last of them is the calibration."""
+        return find_ends(self.test_from)
+
+    @property
+    def refit_ends(self) -> list[int]:
+        """The ends of the four periods of what is published, which learns from all days."""
+        return find_ends(self.last + timedelta(1))
 
     def name(self, day: date) -> str:
         """The period of a day, as tables show it: in order."""
@@ -62,12 +64,12 @@ def plan_periods(test_from: str, daily: pd.DataFrame) -> Periods:
     whatever the test, and ParameterError if something is left for another `test_from` but not for this one.
     """
     days = list_days(daily)
-    choices = [day for day in days if leaves_rows(plan_test(day), days)]
+    choices = [day for day in days if leaves_rows(plan_test(day, days[-1]), days)]
     reach = f"the {len(days):,} days that can be learned from reach from {days[0]} to {days[-1]}"
     if not choices:
         raise InputError(f"{NEEDED}. Here {reach}: add older days, or more of them.")
     start = days[int((1 - TEST_SHARE) * len(days))] if test_from == AUTO else date.fromisoformat(test_from)
-    periods = plan_test(start)
+    periods = plan_test(start, days[-1])
     if not leaves_rows(periods, days):
         told = f"auto, here {start}" if test_from == AUTO else test_from
         choice = f"choose a day from {choices[0]} to {choices[-1]}"
@@ -89,9 +91,16 @@ def list_days(daily: pd.DataFrame) -> list[date]:
     return days
 
 
-def plan_test(start: date) -> Periods:
-    """The periods of a test from `start` on."""
-    return Periods(go_back(start, CALIBRATION_YEARS), start)
+def plan_test(start: date, last: date) -> Periods:
+    """The periods of a test from `start` to `last`."""
+    return Periods(go_back(start, CALIBRATION_YEARS), start, last)
+
+
+def find_ends(end: date) -> list[int]:
+    """The ends of four periods in days since 1970-01-01: the long past, and three of CALIBRATION_YEARS until before
+    `end`.
+    """
+    return [(go_back(end, CALIBRATION_YEARS * number) - EPOCH).days for number in (3, 2, 1, 0)]
 
 
 def leaves_rows(periods: Periods, days: Sequence[date]) -> bool:

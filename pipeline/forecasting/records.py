@@ -3,7 +3,7 @@
 import json
 import logging
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
@@ -14,6 +14,7 @@ import pandas as pd
 
 from pipeline.environment import set_variables
 from pipeline.errors import ResourceError
+from pipeline.reports.skill import tell_skill
 from pipeline.urls import take_credentials
 
 TRACKING = "MLFLOW_TRACKING_URI"
@@ -32,14 +33,15 @@ LIMITS = """## Limits
 - Intervals drift when markets do: train again once a year.
 """
 
-ROUNDS = {
-    "mae": "{:,.0f}",
-    "rmse": "{:,.0f}",
-    "r2": "{:.4f}",
-    "wape": "{:.3f}",
-    "rmsle": "{:.3f}",
-    "skill": "{:+.2%}",
-    "calibration_mae": "{:,.0f}",  # by which the champion is chosen
+KEPT = ("mae", "rmse", "r2", "wape", "rmsle", "skill")  # of the scores of scores.Sums
+WRITTEN: dict[str, Callable[[float], str]] = {
+    "mae": "{:,.0f}".format,
+    "rmse": "{:,.0f}".format,
+    "r2": "{:.4f}".format,
+    "wape": "{:.3f}".format,
+    "rmsle": "{:.3f}".format,
+    "skill": tell_skill,
+    "calibration_mae": "{:,.0f}".format,  # by which the champion is chosen
 }
 
 
@@ -71,6 +73,10 @@ def write_model_card(
     for task, result in metrics.items():
         lines += ["", f"## {task.replace('_', ' ').capitalize()}", ""]
         lines += [f"Chosen on the years from {result['calibration_from']}: **{result['champion']}**."]
+        if result.get("refit"):
+            lines += [
+                "The scores are of models that learned until the test. What is published then learned from all days."
+            ]
         lines += [f"Tested from {result['test_from']}: {result['coverage']:.1%} of the days lie in their 80% interval."]
         if not result.get("held_out", True):
             lines += ["Too few symbols are there to hold one out: these days are of the symbols that trained."]
@@ -85,21 +91,34 @@ def to_markdown(scores: Mapping[str, Mapping[str, float]]) -> list[str]:
     columns = list_columns(scores)
     lines = [f"| model | {' | '.join(columns)} |", f"|---|{'---:|' * len(columns)}"]
     for name, row in scores.items():
-        lines.append(f"| {name} | {' | '.join(ROUNDS[key].format(row[key]) for key in columns)} |")
+        lines.append(f"| {name} | {' | '.join(WRITTEN[key](row[key]) for key in columns)} |")
     return lines
+
+
+def list_scores(
+    test: Mapping[str, Mapping[str, float]],
+    calibration: Mapping[str, Mapping[str, float]],
+    train_rows: Mapping[str, int],
+) -> dict[str, dict[str, float]]:
+    """The scores of each model as metrics.json holds them, from those that scores.Sums made of both periods."""
+    listed = {name: {key: scores[key] for key in KEPT} | {"test_rows": scores["rows"]} for name, scores in test.items()}
+    for name in listed:
+        if name in calibration:
+            listed[name]["calibration_mae"] = calibration[name]["mae"]
+        if name in train_rows:
+            listed[name]["train_rows"] = train_rows[name]
+    return listed
 
 
 def show_scores(models: Mapping[str, Mapping[str, float]]) -> pd.DataFrame:
     """The scores as a table to read, a row a model, rounded."""
-    rounded = {
-        key: {name: ROUNDS[key].format(row[key]) for name, row in models.items()} for key in list_columns(models)
-    }
+    rounded = {key: {name: WRITTEN[key](row[key]) for name, row in models.items()} for key in list_columns(models)}
     return pd.DataFrame(rounded)
 
 
 def list_columns(models: Mapping[str, Mapping[str, float]]) -> list[str]:
-    """The scores that all models have, in the order of ROUNDS."""
-    return [key for key in ROUNDS if all(key in row for row in models.values())]
+    """The scores that all models have, in the order of WRITTEN."""
+    return [key for key in WRITTEN if all(key in row for row in models.values())]
 
 
 def check_mlflow() -> None:

@@ -49,6 +49,10 @@ class Sums:
         """
         return Sums({name: pool_groups(sums, members) for name, sums in self.of.items()})
 
+    def list(self, measure: str, name: str) -> np.ndarray:
+        """One of MEASURES of a forecast in all groups. float64[groups]."""
+        return self.of[name][:, PLACES[measure]]
+
     def score(self, group: int = 0) -> dict[str, dict[str, float]]:
         """The scores of each forecast in a group, see `make_scores`; one that is known nowhere in it is left out."""
         found = {name: make_scores(dict(zip(MEASURES, sums[group], strict=True))) for name, sums in self.of.items()}
@@ -87,38 +91,46 @@ def add_up(
     bounds: name -> low and high, float64[n] each, of the forecasts that have an interval.
     """
     groups = np.zeros(len(volume), np.int64) if groups is None else groups
-    naive = as_served(forecasts[NAIVE])
+    common, logs = measure_rows(volume, as_served(forecasts[NAIVE])), np.log1p(volume)
     sums = {}
     for name, forecast in forecasts.items():
-        known = np.flatnonzero((groups >= 0) & ~np.isnan(forecast))
-        low, high = (bounds or {}).get(name, (None, None))
-        columns = measure_errors(volume[known], as_served(forecast[known]), naive[known])
-        if low is not None and high is not None:
-            columns |= measure_bounds(volume[known], as_served(low[known]), as_served(high[known]))
+        columns = common | measure_errors(volume, as_served(forecast), logs)
+        if bounds and name in bounds:
+            low, high = bounds[name]
+            columns |= measure_bounds(volume, as_served(low), as_served(high), logs)
+        place = np.where((groups >= 0) & ~np.isnan(forecast), groups, size)  # behind the groups: rows that do not count
         sums[name] = np.zeros((size, len(MEASURES)))
         for measure, column in columns.items():
-            sums[name][:, PLACES[measure]] = np.bincount(groups[known], column, minlength=size)
+            sums[name][:, PLACES[measure]] = np.bincount(place, column, minlength=size + 1)[:size]
     return Sums(sums)
 
 
-def measure_errors(volume: np.ndarray, served: np.ndarray, naive: np.ndarray) -> dict[str, np.ndarray | None]:
-    """What each row adds to the MEASURES of a forecast; None where it is 1. float64[n] each."""
-    error, logs = served - volume, np.log1p(volume)
+def measure_rows(volume: np.ndarray, naive: np.ndarray) -> dict[str, np.ndarray | None]:
+    """What each row adds to the MEASURES of all forecasts; None where it is 1. float64[n] each."""
     return {
         "rows": None,
         "volume": volume,
         "volume_square": np.square(volume),
-        "error": np.abs(error),
-        "square": np.square(error),
-        "log_square": np.square(np.log1p(served) - logs),
         "naive_error": np.abs(naive - volume),
-        "naive_log_square": np.square(np.log1p(naive) - logs),
+        "naive_log_square": np.square(np.log1p(naive) - np.log1p(volume)),
     }
 
 
-def measure_bounds(volume: np.ndarray, low: np.ndarray, high: np.ndarray) -> dict[str, np.ndarray | None]:
+def measure_errors(volume: np.ndarray, served: np.ndarray, logs: np.ndarray) -> dict[str, np.ndarray | None]:
+    """What each row adds to the MEASURES of a forecast. logs: of 1 + volume. float64[n] each."""
+    error = served - volume
+    return {
+        "error": np.abs(error),
+        "square": np.square(error),
+        "log_square": np.square(np.log1p(served) - logs),
+    }
+
+
+def measure_bounds(
+    volume: np.ndarray, low: np.ndarray, high: np.ndarray, logs: np.ndarray
+) -> dict[str, np.ndarray | None]:
     """What each row adds to the MEASURES of an interval; None where it is 1. float64[n] each."""
-    below, logs, above = np.log1p(low), np.log1p(volume), np.log1p(high)
+    below, above = np.log1p(low), np.log1p(high)
     losses = (
         np.maximum(level * (logs - bound), (level - 1) * (logs - bound))
         for level, bound in ((TAIL, below), (1 - TAIL, above))

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from pipeline.errors import InputError, ParameterError
-from pipeline.forecasting.periods import go_back, plan_periods
+from pipeline.forecasting.periods import EPOCH, go_back, plan_periods
 from pipeline.parameters import check_parameters
 
 FIRST = date(2000, 1, 1)
@@ -22,7 +22,8 @@ def test_periods_are_in_order_and_refuse_a_test_without_rows():
     daily = make_days(FIRST, 7_671)  # until the end of 2020
     periods = plan_periods("2018-01-01", daily)
     assert str(periods.calibration_from) == "2015-01-01"
-    assert periods.ends[-1] == periods.test_day and (periods.ends[1:] > periods.ends[:-1]).all()
+    assert periods.ends[-1] == periods.test_day and periods.ends == sorted(set(periods.ends))
+    assert (periods.last, periods.refit_ends[-2]) == (date(2020, 12, 31), (date(2018, 1, 1) - EPOCH).days)
     assert [periods.name(date(year, 1, 1)) for year in (2014, 2015, 2018)] == ["1 train", "2 calibration", "3 test"]
     for day in ("2021-01-01", "2003-01-01", "0001-01-01"):
         with pytest.raises(ParameterError, match="choose a day from 2003-01-02 to 2020-12-31"):

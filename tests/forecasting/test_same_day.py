@@ -15,9 +15,11 @@ import pytest
 from pipeline.datasets.run_folder import RunFolder
 from pipeline.errors import ResourceError
 from pipeline.forecasting import evaluation, records
-from pipeline.forecasting.market_rows import read_all_rows
+from pipeline.forecasting.market_rows import MarketRows, concatenate, read_rows
 from pipeline.forecasting.same_day import grid
 from pipeline.forecasting.same_day import models as same_day
+from pipeline.forecasting.same_day.counts import Learned
+from pipeline.forecasting.same_day.moments import measure_moments
 from serving.bundle import load_bundle, write_bundle
 
 
@@ -50,22 +52,30 @@ def test_coverage_counts_the_bounds_as_inside():
 
 @pytest.fixture(scope="module")
 def rows(market_files):
-    return read_all_rows(market_files)
+    return concatenate([read_rows(file) for file in market_files])
 
 
-@pytest.mark.parametrize("name", ["xgboost", "hist_gradient_boosting"])
-def test_trees_find_that_small_symbols_have_another_ratio(rows, name):
+def learn(rows: MarketRows) -> Learned:
+    """What these rows teach, none of them old."""
+    found = np.zeros((*grid.SHAPE, grid.BINS), np.int64)
+    cells = grid.find_cells(rows.vol_moving_avg, rows.adj_close_rolling_med)
+    bins = grid.find_bins(rows.volume / rows.vol_moving_avg)
+    np.add.at(found, (*cells, bins), np.rint(rows.vol_moving_avg).astype(np.int64))
+    return Learned(found, measure_moments(rows))
+
+
+@pytest.mark.parametrize("name", ["random_forest", "xgboost", "hist_gradient_boosting"])
+def test_trees_find_that_small_symbols_have_another_ratio(spark, rows, name):
     level = rows.vol_moving_avg
     usual = replace(rows, volume=level * np.where(level < 2**17, 0.5, 0.8))
-    model = same_day.fit_trees(name, same_day.find_ratios(usual), len(usual))
-    for forecast in (model, same_day.tabulate(model)):
-        predicted = forecast.predict(level, rows.adj_close_rolling_med)
-        assert evaluation.measure_skill(usual.volume, predicted, level) > 0.9
+    model = same_day.fit_model(name, learn(usual), spark)
+    predicted = model.predict(level, rows.adj_close_rolling_med)
+    assert evaluation.measure_skill(usual.volume, predicted, level) > 0.9
+    assert model.point["kind"] == "grid" and model.train_rows == len(rows)
 
 
-def test_the_bundle_answers_as_training_did_to_the_last_share(rows, tmp_path):
-    shares = grid.count_shares(rows)
-    model = same_day.fit_quantile_grid(shares, len(rows))
+def test_the_bundle_answers_as_training_did_to_the_last_share(spark, rows, tmp_path):
+    model = same_day.fit_model("grid", learn(rows), spark)
     ranges = {name: [0.0, 1e9] for name in same_day.FEATURES}
     facts = {
         "ranges": ranges,
@@ -85,9 +95,9 @@ def test_the_bundle_answers_as_training_did_to_the_last_share(rows, tmp_path):
     assert [answer.volume for answer in told] == expected.astype(int).tolist()
 
 
-def test_spark_fits_the_same_line_as_numpy(spark, market_files, rows):
-    table = spark.read.parquet(*map(str, market_files))
-    linear, model = same_day.fit_linear(same_day.select_rows(table, "2030-01-01"), len(rows))
+def test_the_line_is_that_of_numpy_and_of_spark(spark, rows):
+    moments = measure_moments(rows)
+    linear, model = same_day.fit_linear(moments), same_day.fit_spark_linear(spark, moments)
     inputs = np.column_stack([rows.vol_moving_avg, rows.adj_close_rolling_med, np.ones(len(rows))])
     expected = inputs @ np.linalg.lstsq(inputs, rows.volume, rcond=None)[0]
     assert np.allclose(linear.predict(rows.vol_moving_avg, rows.adj_close_rolling_med), expected, rtol=1e-7, atol=1)

@@ -5,12 +5,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from pipeline.errors import InputError
-from pipeline.forecasting.market_rows import is_held_out
+from pipeline.forecasting.market_rows import draw_luck, is_held_out
 from pipeline.forecasting.next_day.features import MONTH
 
 PERIODS = ("train", "calibration", "test")
 TO_DO = ("train on", "calibrate on", "test on")
-HASHES = 2**32
 
 
 @dataclass(frozen=True)
@@ -67,13 +66,5 @@ class Plan:
     def draw(self, symbol: np.ndarray, day: np.ndarray) -> np.ndarray:
         """The periods of rows, -1 also for those that are not drawn. A row's luck hangs on its symbol and day alone."""
         period = self.find_periods(symbol, day)
-        luck = mix(symbol * 65_537 + day) / HASHES
+        luck = draw_luck(symbol, day)
         return np.where(luck < np.array([*self.shares, 0.0])[period], period, -1)
-
-
-def mix(values: np.ndarray) -> np.ndarray:
-    """Scatter whole numbers over 0 to 2^32 (the finalizer of MurmurHash3). int64[n] each."""
-    mixed = values.astype(np.uint64) & 0xFFFFFFFF
-    for factor, step in ((0x85EBCA6B, 16), (0xC2B2AE35, 13)):
-        mixed = ((mixed ^ (mixed >> np.uint64(step))) * factor) & 0xFFFFFFFF
-    return (mixed ^ (mixed >> np.uint64(16))).astype(np.int64)
