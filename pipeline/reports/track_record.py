@@ -61,11 +61,11 @@ def track_record_table(run: dict[str, Any]) -> str:
     ]
     if not rows:
         return note("No published forecast has been scored yet: its day must come first.")
-    headings = ["", "#last sessions", "from", "to", "#forecasts", "#in their 80% interval", "#error against naive"]
+    headings = ["kind", "last sessions", "#forecasts", "#in 80% interval", "#against naive"]
     return table(headings, rows) + note(f"{LIVE} {REPLAY if record['replay'] else ''}")
 
 
 def tell_row(kind: str, window: dict[str, Any]) -> list[str]:
     skill = tell_skill(find_skill(window["mae"], window["naive_mae"]))
     numbers = [f"{window['forecasts']:,}", f"{window['coverage']:.1%}", skill]
-    return [kind, f"{window['sessions']:,}", escape(window["from"]), escape(window["to"]), *numbers]
+    return [kind, f"{window['sessions']:,}, {escape(window['from'])} to {escape(window['to'])}", *numbers]

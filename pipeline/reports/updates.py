@@ -53,8 +53,10 @@ def updates_table(run: dict[str, Any]) -> str:
     ]
     parts = [table(["outcome", "#symbols", "#rows added", "meaning"], counts)]
     if record["notable"]:
-        rows = [[tell(one[name]) for name in COLUMNS] for one in record["notable"]]
-        parts.append(table(["symbol", "outcome", "through", "#rows", "#added", "why"], rows))
+        rows = [
+            [tell(one["symbol"]), tell_state(one), tell(one["added"]), tell(one["note"])] for one in record["notable"]
+        ]
+        parts.append(table(["symbol", "outcome", "#rows added", "why"], rows))
     return "".join([*parts, revised_table(record["revised"])])
 
 
@@ -64,10 +66,20 @@ def revised_table(revised: dict[str, Any]) -> str:
         return note("No row of the last three weeks was changed at its source since the run before.")
     changed = f"{revised['rows']:,} rows of {revised['symbols']:,} symbols"
     more = ", the greatest changes first" if revised["rows"] > len(revised["listed"]) else ""
-    names = ("Symbol", "Date", "Volume before", "Volume", "Close before", "Close")
-    rows = [[tell(one[name]) for name in names] for one in revised["listed"]]
-    headings = ["symbol", "day", "#Volume then", "#Volume now", "#Close then", "#Close now"]
+    rows = [
+        [tell(one["Symbol"]), tell(one["Date"]), *(tell_row(one, when) for when in (" before", ""))]
+        for one in revised["listed"]
+    ]
+    headings = ["symbol", "day", "#Volume and Close then", "#now"]
     return note(f"{changed} were changed at their source since the run before{more}.") + table(headings, rows)
+
+
+def tell_state(entry: dict[str, Any]) -> str:
+    return tell(f"{entry['state']}, through {entry['through']}" if entry["through"] else entry["state"])
+
+
+def tell_row(row: dict[str, Any], when: str) -> str:
+    return f"{tell(row[f'Volume{when}'])} at {tell(row[f'Close{when}'])}"
 
 
 def tell(value: object) -> str:

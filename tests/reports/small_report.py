@@ -27,6 +27,14 @@ LONG = "The champion, hist_gradient_boosting, is 19.9% better than the naive ans
 DAMAGE = (
     "/a/folder/with_a_long/and_a_longer_name_without_any_blank_in_it/manifest.json cannot be read (Expecting value)."
 )
+REVISED = {
+    "Symbol": "<b>&", "Date": "2020-03-31", "Close": 10.5, "Close before": 10.25, "Volume": 18_000_000_000,
+    "Volume before": 9_050_400,
+}  # fmt: skip
+WINDOW = {
+    "sessions": 20, "from": "2020-03-03", "to": "2020-04-01", "forecasts": 152_980, "mae": 80.0, "naive_mae": 100.0,
+    "skill": 0.2, "coverage": 0.797,
+}  # fmt: skip
 
 
 def make_scores(champion: str, **errors: float) -> dict:
@@ -67,6 +75,13 @@ def make_full_run() -> dict:
             "examples": [example],
         },
         "flags": {"open_zero": 1_100_000},
+        "update": {
+            "prices": "6d6a3a6c9996fc0e",
+            "outcomes": [{"outcome": "restated", "symbols": 87, "added": 1_234, "meaning": LONG}],
+            "notable": [{"symbol": "A" * 40, "state": "held", "through": "", "rows": 1, "added": 0, "note": LONG}],
+            "revised": {"rows": 28_151, "symbols": 8_049, "listed": [REVISED]},
+        },
+        "track_record": {"live": {"windows": {"20": WINDOW, "60": WINDOW}}, "replay": None, "doubts": []},
         "drift": {"model": "938a0b2b6ef22416", "measures": [measure, measure | {"shift": "none"}]},
         "metrics": make_scores(
             "hist_gradient_boosting", naive=332_072_900, hist_gradient_boosting=265_893_400, mean_of_30=359_543_600
