@@ -10,6 +10,17 @@ CACHE = Path(os.environ.get("MARKET_ENVIRONMENTS", Path.home() / ".cache" / "sto
 OURS = Path(__file__).parents[1] / "requirements.txt"
 
 
+def install_npm(package: str) -> Path:
+    """Install a program of npm's, with its version: name@1.2.3. Returns the folder of its programs."""
+    folder = CACHE / package.replace("@", "-")
+    if not (folder / "complete").exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        command = ["npm", "install", "--silent", "--no-audit", "--no-fund", "--prefix", str(folder), package]
+        subprocess.run(command, check=True)
+        (folder / "complete").touch()
+    return folder / "node_modules" / ".bin"
+
+
 def install(name: str, listed: Path) -> Path:
     """Install a file of requirements into an environment. Returns the folder of its programs."""
     content = listed.read_bytes() + OURS.read_bytes() + sys.version.encode()

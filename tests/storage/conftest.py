@@ -1,22 +1,37 @@
-"""One store that speaks S3 for the whole test run; each test works under a prefix of its own."""
+"""One store of each kind for the whole test run; each test works under a prefix of its own."""
 
 import os
 import secrets
+import shutil
 from collections.abc import Iterator
 
 import pytest
 
-from tests.storage.stores import BUCKET, Store, start_s3
+from tests.storage.stores import Store, start_azure, start_s3
 
 
 @pytest.fixture(scope="session")
-def store() -> Iterator[Store]:
+def s3_store() -> Iterator[Store]:
     with start_s3() as started:
         yield started
 
 
+@pytest.fixture(scope="session")
+def azure_store() -> Iterator[Store]:
+    if not shutil.which("npm"):
+        pytest.skip("needs npm, which installs Azurite")
+    with start_azure() as started:
+        yield started
+
+
 @pytest.fixture
-def s3(store, monkeypatch) -> dict[str, str]:
+def store(s3_store) -> Store:
+    """The store that a test works on, unless its module says otherwise."""
+    return s3_store
+
+
+@pytest.fixture
+def variables(store, monkeypatch) -> dict[str, str]:
     """The variables by which the store is found, which stand in this environment as well."""
     for name in [name for name in os.environ if name.startswith(("AWS_", "GOOGLE_", "AZURE_"))]:
         monkeypatch.delenv(name)
@@ -26,6 +41,6 @@ def s3(store, monkeypatch) -> dict[str, str]:
 
 
 @pytest.fixture
-def url(s3) -> str:
+def url(variables, store) -> str:
     """A URL under which nothing is yet."""
-    return f"s3://{BUCKET}/{secrets.token_hex(6)}"
+    return f"{store.root}/{secrets.token_hex(6)}"

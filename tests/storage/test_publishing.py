@@ -24,6 +24,12 @@ SCHEMA = pa.schema([pa.field("n", pa.int64())])
 NOW = timedelta(0)
 
 
+@pytest.fixture(params=["s3", pytest.param("azure", marks=pytest.mark.slow)])
+def store(request):
+    """Publishing is tried on stores of several makers."""
+    return request.getfixturevalue(f"{request.param}_store")
+
+
 def write(url: str | Path, *numbers: int, dataset: str = "prices"):
     """A draft with one part, as a task and the notebook make it, and what publishes it."""
     draft = RunFolder(url).open_draft(dataset)
@@ -83,9 +89,9 @@ def begin_then_publish(line, url: str, *numbers: int) -> str:
     return finish().path.name
 
 
-def test_who_began_from_an_older_state_cannot_publish(url, s3, tmp_path):
+def test_who_began_from_an_older_state_cannot_publish(url, variables, tmp_path):
     publish(url, 1)
-    late = machines.start(tmp_path / "late", s3, begin_then_publish, url, 1, 2)
+    late = machines.start(tmp_path / "late", variables, begin_then_publish, url, 1, 2)
     assert late.take() == "written"
     newest = publish(url, 1, 2, 3)
     late.give()
@@ -94,10 +100,10 @@ def test_who_began_from_an_older_state_cannot_publish(url, s3, tmp_path):
     assert RunFolder(url).current("prices").path == newest.path
 
 
-def test_sixteen_racing_publishers_lose_nothing(url, s3, tmp_path):
+def test_sixteen_racing_publishers_lose_nothing(url, variables, tmp_path):
     """Sixteen machines begin from one state: one wins, the others say why they did not, and all of it is whole."""
     publish(url, 0)
-    racers = [machines.start(tmp_path / str(n), s3, begin_then_publish, url, *range(n + 1)) for n in range(16)]
+    racers = [machines.start(tmp_path / str(n), variables, begin_then_publish, url, *range(n + 1)) for n in range(16)]
     assert [racer.take() for racer in racers] == ["written"] * 16
     for racer in racers:
         racer.give()
@@ -108,11 +114,11 @@ def test_sixteen_racing_publishers_lose_nothing(url, s3, tmp_path):
     assert read_table(version.files)["n"].to_pylist() == list(range(winner + 1))
 
 
-def test_what_a_run_has_read_must_still_be_current(url, s3, tmp_path):
+def test_what_a_run_has_read_must_still_be_current(url, variables, tmp_path):
     """Features of prices that somebody else has replaced meanwhile are those of no current prices."""
     publish(url, 1)
     _, finish = write(url, 1, dataset="features")
-    other = machines.start(tmp_path / "other", s3, begin_then_publish, url, 2)
+    other = machines.start(tmp_path / "other", variables, begin_then_publish, url, 2)
     other.take()
     other.give()
     other.take()
@@ -174,10 +180,10 @@ def publish_until(line, url: str, moment: str) -> None:
 
 @pytest.mark.parametrize("moment", ["parts", "manifest", "manifest put", "pointer", "pointer put"])
 @pytest.mark.parametrize("before", [True, False], ids=["an old version", "no version yet"])
-def test_kill_at_any_moment_of_publishing(url, s3, tmp_path, moment, before):
+def test_kill_at_any_moment_of_publishing(url, variables, tmp_path, moment, before):
     if before:
         publish(url, 1, 2)
-    victim = machines.start(tmp_path / "victim", s3, publish_until, url, moment)
+    victim = machines.start(tmp_path / "victim", variables, publish_until, url, moment)
     victim.process.join(60)
     assert victim.process.exitcode == -signal.SIGKILL
     survivor = 3 if moment == "pointer put" else 2 if before else None
@@ -213,15 +219,15 @@ def read_forever(line, url: str) -> str:
     return ""
 
 
-def test_publishers_killed_at_random(url, s3, tmp_path):
+def test_publishers_killed_at_random(url, variables, tmp_path):
     """Under the eyes of a reader; the next run clears up after each."""
     seed = random.randrange(10**6)
     print(f"seed {seed}")
     chance = random.Random(seed)
     publish(url, 1)
-    reader = machines.start(tmp_path / "reader", s3, read_forever, url)
+    reader = machines.start(tmp_path / "reader", variables, read_forever, url)
     for number in range(8):
-        victim = machines.start(tmp_path / f"victim-{number}", s3, publish_forever, url)
+        victim = machines.start(tmp_path / f"victim-{number}", variables, publish_forever, url)
         time.sleep(chance.uniform(0.1, 0.5))
         victim.kill()
         run = RunFolder(url)
@@ -235,7 +241,16 @@ def test_publishers_killed_at_random(url, s3, tmp_path):
     assert reader.take() == ""
 
 
-@pytest.mark.parametrize("text", [None, b"", b"\0" * 40, b"..\n", b"20200101T000000000000-00000000\n"])
+POINTERS = {
+    "gone": None,
+    "empty": b"",
+    "NUL": b"\0" * 40,
+    "parent": b"..\n",
+    "unknown": b"20200101T000000000000-00000000\n",
+}
+
+
+@pytest.mark.parametrize("text", POINTERS.values(), ids=POINTERS)
 def test_a_pointer_that_is_gone_or_damaged_is_restored(url, text):
     for length in (1, 2, 3):
         publish(url, *range(length))
