@@ -62,6 +62,13 @@ class RunFolder:
         """The folder on this machine for what a run writes as it goes."""
         return self.publishing.here
 
+    @property
+    def spark_address(self) -> str | None:
+        """Where Spark itself can write beside the data, whichever machine its tasks run on; None in an object store,
+        which it cannot reach.
+        """
+        return f"file:{self.path.resolve()}" if self.path == self.here else None
+
     def open_records(self) -> Path:
         """A folder on this machine for the records of a run, named after the time."""
         return self.publishing.open_records()
