@@ -1,6 +1,7 @@
 """The model bundle: a folder of JSON that training writes and the server reads. No pickle, no training library.
 
-model.json     the answer (`point`) and its 80% interval, both as tables and coefficients over two features
+model.json     the answer (`point`) and its 80% interval, both as tables and coefficients over two features; optional:
+               tables of quantiles and of the mean
 golden.json    questions with their answers; a bundle that answers otherwise is refused
 metrics.json   how the models of the comparison did
 symbols.jsonl  optional: a line a symbol with its forecast for the next trading day
@@ -21,8 +22,9 @@ import numpy as np
 
 from serving.errors import BundleError, UnreadableError
 from serving.forecasts import Forecasts, read_forecasts
-from serving.model import FEATURES, Model, read_model
+from serving.model import Model, read_model
 from serving.storage import RemoteRun, is_url
+from serving.table import FEATURES
 from serving.track_record import NOTHING, TrackRecord, read_track_record
 
 FORMAT = 1
@@ -59,6 +61,7 @@ def write_bundle(
     interval: Mapping[str, Any],
     questions: Sequence[Mapping[str, float]],
     facts: Mapping[str, Any],
+    spread: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Write model.json and golden.json, and return what goes into the manifest under `model`.
 
@@ -66,8 +69,9 @@ def write_bundle(
     {"kind": "grid", "edges", "ratio"}. interval: {"edges", "low", "high"}. edges: feature -> inner edges.
     questions: rows with the two features, whose answers become the golden examples.
     facts: `ranges`, `trained`, `data_version`, `champion` and `interval` (the promised coverage).
+    spread: {"quantiles": {"edges", "levels", "ratios": a table for each level}, "mean": {"edges", "ratios"}}.
     """
-    content = {"format": FORMAT, "point": dict(point), "interval": dict(interval)}
+    content = {"format": FORMAT, "point": dict(point), "interval": dict(interval), **(spread or {})}
     model = read_model(content, facts["ranges"])
     golden = []
     for question in questions:

@@ -1,9 +1,12 @@
 """Forecasts of symbols' next trading day: one, many, and the symbols that there are."""
 
+from collections.abc import Mapping
+
 from flask import Flask, Response, abort, request
 
-from serving.questions import LONGEST_SYMBOL, QuestionError, read_json, read_symbols
+from serving.questions import LONGEST_SYMBOL, SPREAD, QuestionError, check_names, read_json, read_symbols, read_wanted
 from serving.replies import answer_error, answer_json, answer_not_ready
+from serving.spread import MISSING, describe_forecast
 from serving.watch import ModelWatch
 
 NO_FORECASTS = "This model has no forecasts of symbols: train it with NEXT_DAY true."
@@ -24,6 +27,8 @@ def add_forecasts(app: Flask, models: ModelWatch) -> None:
               description: a symbol as /symbols lists it
               schema: {type: string, minLength: 1}
               example: AAPL
+            - quantiles
+            - mean
           responses:
             '200':
               description: The forecast, its interval, and what it was made from. Its ETag changes with the model.
@@ -31,9 +36,12 @@ def add_forecasts(app: Flask, models: ModelWatch) -> None:
                 application/json:
                   schema: {$ref: '#/components/schemas/Forecast'}
             '304': {description: The forecast is still the one whose ETag was sent in If-None-Match}
+            '400': {$ref: '#/components/responses/BadRequest'}
             '404': {$ref: '#/components/responses/NotFound'}
         """
-        bundle = models.bundle
+        arguments = request.args.to_dict(flat=False)
+        check_names(arguments, SPREAD)
+        wanted, bundle = read_wanted(arguments), models.bundle
         if bundle is None:
             return answer_not_ready(models)
         if bundle.forecasts is None:
@@ -41,7 +49,10 @@ def add_forecasts(app: Flask, models: ModelWatch) -> None:
         found = bundle.forecasts.find(symbol)
         if found is None:
             return answer_error(404, say_unknown(symbol), "symbol")
-        response = answer_json(found, bundle)
+        told = describe_forecast(found, wanted)
+        if told is None:
+            return answer_error(404, MISSING, wanted.field)
+        response = answer_json({**hide(found, *SPREAD), **told}, bundle)
         response.headers["Cache-Control"] = "private, no-cache"  # kept, and asked for whether it is still right
         response.set_etag(bundle.version, weak=True)
         response.make_conditional(request)
@@ -73,7 +84,7 @@ def add_forecasts(app: Flask, models: ModelWatch) -> None:
         """
         if not request.is_json:
             abort(415)
-        symbols = read_symbols(read_json(request.get_data(cache=False)))
+        symbols, wanted = read_symbols(read_json(request.get_data(cache=False)))
         bundle = models.bundle
         if bundle is None:
             return answer_not_ready(models)
@@ -82,10 +93,11 @@ def add_forecasts(app: Flask, models: ModelWatch) -> None:
         answers: list[dict[str, object]] = []
         for symbol in symbols:
             found = bundle.forecasts.find(symbol)
-            if found is None:
-                answers.append({"symbol": symbol, "error": say_unknown(symbol)})
+            told = describe_forecast(found, wanted) if found else None
+            if found is None or told is None:
+                answers.append({"symbol": symbol, "error": MISSING if found else say_unknown(symbol)})
             else:
-                answers.append({name: value for name, value in found.items() if name != "recent"})
+                answers.append({**hide(found, "recent", *SPREAD), **told})
         return answer_json({"forecasts": answers}, bundle)
 
     @app.get("/symbols")
@@ -125,6 +137,10 @@ def add_forecasts(app: Flask, models: ModelWatch) -> None:
         if bundle is None:
             return answer_not_ready(models)
         return answer_json({"symbols": bundle.forecasts.complete(text) if bundle.forecasts else []}, bundle)
+
+
+def hide(entry: Mapping[str, object], *names: str) -> dict[str, object]:
+    return {name: value for name, value in entry.items() if name not in names}
 
 
 def say_unknown(symbol: str) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from serving.model import FEATURES
+from serving.table import FEATURES
 
 FILE = "symbols.jsonl"
 

@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from serving.bundle import load_version
-from serving.model import FEATURES, Array, Model
+from serving.model import Model
+from serving.table import FEATURES, Array
 
 
 class Predictor:

@@ -6,7 +6,8 @@ from apispec import APISpec
 from apispec.yaml_utils import load_operations_from_docstring
 from flask import Flask
 
-from serving.questions import LARGEST, LONGEST_BATCH, LONGEST_SYMBOL, MOST_SYMBOLS
+from serving.questions import LARGEST, LONGEST_BATCH, LONGEST_SYMBOL, MOST_LEVELS, MOST_SYMBOLS
+from serving.spread import HIGHEST, LOWEST
 
 FEATURE_SCHEMAS: dict[str, dict[str, object]] = {
     "vol_moving_avg": {
@@ -30,6 +31,23 @@ INTERVAL = {
     "low": {**WHOLE, "description": "lower bound of the 80% interval"},
     "high": {**WHOLE, "description": "upper bound of the 80% interval"},
 }
+QUANTILES = {
+    "type": "object",
+    "description": "Volume in shares at each level that was asked for: so likely it stays below",
+    "additionalProperties": WHOLE,
+}
+MEAN = {**WHOLE, "description": "the expected Volume: better than the median where squares of errors count, and sums"}
+BESIDE: dict[str, dict[str, object]] = {
+    "quantiles": {
+        "type": "array",
+        "minItems": 1,
+        "maxItems": MOST_LEVELS,
+        "items": {"type": "number", "minimum": LOWEST, "maximum": HIGHEST},
+        "example": [0.1, 0.5, 0.9],
+    },
+    "mean": {"type": "boolean"},
+}
+LEVEL = "0[.](0[5-9][0-9]{0,4}|[1-8][0-9]{0,5}|9|9[0-4][0-9]{0,4}|950{0,4})"
 MODEL = {"type": "object", "properties": {"name": {"type": "string"}, "version": {"type": "string"}}}
 FORECAST = {
     "symbol": {"type": "string"},
@@ -37,6 +55,8 @@ FORECAST = {
     "date": {"type": "string", "format": "date", "description": "the trading day that is forecast"},
     **INTERVAL,
     "features": {"type": "object", "description": "what the forecast was made from"},
+    "quantiles": QUANTILES,
+    "mean": MEAN,
 }
 RECORD = {
     "type": "object",
@@ -51,12 +71,16 @@ SCHEMAS: dict[str, dict[str, object]] = {
     "Answer": {
         "type": "object",
         "description": "The volume is the median. The interval is one of distributional conformal prediction: the "
-        "levels at which the learned distribution is cut were right in a later period, for each class of size",
-        "required": ["volume", "low", "high", "in_range", "model"],
+        "levels at which the learned distribution is cut were right in a later period, for each class of size. "
+        "Quantiles are cut at levels corrected by the same period; the interval is a little wider than those at 0.1 "
+        "and 0.9, by a margin for the years to come",
+        "required": ["volume"],
         "properties": {
             **INTERVAL,
             "in_range": {"type": "boolean", "description": "both features are within what training has seen"},
             "model": MODEL,
+            "quantiles": QUANTILES,
+            "mean": MEAN,
         },
     },
     "Batch": {
@@ -74,7 +98,8 @@ SCHEMAS: dict[str, dict[str, object]] = {
                     "additionalProperties": False,
                     "properties": FEATURE_SCHEMAS,
                 },
-            }
+            },
+            **BESIDE,
         },
         "example": {"rows": [EXAMPLES]},
     },
@@ -87,7 +112,11 @@ SCHEMAS: dict[str, dict[str, object]] = {
     "Predictions": {
         "type": "object",
         "required": ["predictions"],
-        "properties": {"predictions": {"type": "array", "items": WHOLE}},
+        "properties": {
+            "predictions": {"type": "array", "items": WHOLE},
+            "quantiles": {"type": "object", "additionalProperties": {"type": "array", "items": WHOLE}},
+            "mean": {"type": "array", "items": WHOLE},
+        },
     },
     "Forecast": {
         "type": "object",
@@ -135,7 +164,8 @@ SCHEMAS: dict[str, dict[str, object]] = {
                 "minItems": 1,
                 "maxItems": MOST_SYMBOLS,
                 "items": {"type": "string", "minLength": 1, "maxLength": LONGEST_SYMBOL},
-            }
+            },
+            **BESIDE,
         },
         "example": {"symbols": ["AAPL", "MSFT"]},
     },
@@ -208,9 +238,17 @@ def describe_api(app: Flask, prefix: str = "") -> dict[str, Any]:
         "enum": ["true", "false", "1", "0"],
         "description": "true for the interval, the model and whether training has seen such a day",
     }
-    spec.components.parameter(
-        "detail", "query", {"name": "detail", "required": False, "schema": detail, "example": "true"}
-    )
+    levels = {
+        "type": "string",
+        "pattern": f"^{LEVEL}(,{LEVEL}){{0,{MOST_LEVELS - 1}}}$",
+        "description": f"levels from {LOWEST} to {HIGHEST}, separated by commas: so likely Volume stays below",
+    }
+    mean = {**detail, "description": "true for the expected Volume as well; the answer itself is the median"}
+    optional = {"detail": (detail, "true"), "quantiles": (levels, "0.1,0.5,0.9"), "mean": (mean, "true")}
+    for name, (chosen, example) in optional.items():
+        spec.components.parameter(
+            name, "query", {"name": name, "required": False, "schema": chosen, "example": example}
+        )
     paths: dict[str, dict[str, Any]] = {}
     for rule in app.url_map.iter_rules():
         operations = load_operations_from_docstring(app.view_functions[rule.endpoint].__doc__ or "")

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from flask import Flask, render_template, request
 
 from serving.bundle import TASKS, Bundle
-from serving.model import FEATURES
 from serving.openapi import ANYWHERE, describe_api
+from serving.table import FEATURES
 from serving.watch import ModelWatch
 
 EXAMPLE = ("1200000", "25")  # a day to ask for while there is no model that knows one

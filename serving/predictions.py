@@ -12,8 +12,10 @@ from flask import Flask, Response, abort, request
 
 from serving import replies
 from serving.answers import JSON_HEADERS, describe_error
-from serving.model import FEATURES, Answer
+from serving.model import Answer
 from serving.questions import CSV_TYPES, QuestionError, Rows, read_batch, read_csv, read_json, read_query
+from serving.spread import MISSING, Wanted
+from serving.table import FEATURES
 from serving.watch import ModelWatch
 
 Headers = list[tuple[str, str]]
@@ -26,17 +28,23 @@ def answer_query(models: ModelWatch, query: str) -> tuple[str, Headers, bytes]:
     the rest of it together.
     """
     try:
-        volume, price, detail = read_query(parse_qs(query, keep_blank_values=True))
+        volume, price, detail, wanted = read_query(parse_qs(query, keep_blank_values=True))
     except QuestionError as error:
         return finish("400 BAD REQUEST", describe_error(str(error), error.field))
     bundle = models.bundle
     if bundle is None:
         return finish("503 SERVICE UNAVAILABLE", describe_error(models.reason), ("Retry-After", "2"))
     answer = bundle.model.answer(volume, price)
+    if not detail and not wanted:
+        return finish("200 OK", b"%d\n" % answer.volume, ("X-Model-Version", bundle.version))
+    told: dict[str, object] = {"volume": answer.volume}
     if detail:
-        body = json.dumps({**vars(answer), "model": replies.name_model(bundle)}, separators=(",", ":")) + "\n"
-    else:
-        body = f"{answer.volume}\n"
+        told = {**vars(answer), "model": replies.name_model(bundle)}
+    if wanted and not bundle.model.spread:
+        return finish("400 BAD REQUEST", describe_error(MISSING, wanted.field))
+    if wanted and bundle.model.spread:
+        told |= bundle.model.spread.describe_one(wanted, volume, price)
+    body = json.dumps(told, separators=(",", ":")) + "\n"
     return finish("200 OK", body.encode(), ("X-Model-Version", bundle.version))
 
 
@@ -71,9 +79,11 @@ def add_predictions(app: Flask, models: ModelWatch) -> None:
             - vol_moving_avg
             - adj_close_rolling_med
             - detail
+            - quantiles
+            - mean
           responses:
             '200':
-              description: The predicted Volume in shares; with detail=true the object
+              description: The predicted Volume in shares; with detail, quantiles or mean an object
               content:
                 application/json:
                   schema: {oneOf: [{type: integer, minimum: 0}, {$ref: '#/components/schemas/Answer'}]}
@@ -112,12 +122,19 @@ def add_predictions(app: Flask, models: ModelWatch) -> None:
         if not is_csv and not request.is_json:
             abort(415)
         body = request.get_data(cache=False)
-        rows = read_csv(body, CSV_TYPES[request.mimetype]) if is_csv else read_batch(read_json(body))
+        rows, wanted = (
+            (read_csv(body, CSV_TYPES[request.mimetype]), Wanted()) if is_csv else read_batch(read_json(body))
+        )
         bundle = models.bundle
         if bundle is None:
             return replies.answer_not_ready(models)
         if not is_csv:
-            return replies.answer_json({"predictions": bundle.model.predict_all(*rows)}, bundle)
+            told: dict[str, object] = {"predictions": bundle.model.predict_all(*rows)}
+            if wanted and not bundle.model.spread:
+                raise QuestionError(wanted.field, MISSING)
+            if wanted and bundle.model.spread:
+                told |= bundle.model.spread.describe(wanted, *rows)
+            return replies.answer_json(told, bundle)
         response = Response(write_csv(rows, bundle.model.answer_all(*rows)), mimetype="text/csv")
         response.headers["X-Model-Version"] = bundle.version
         return response

@@ -2,13 +2,15 @@
 
 import csv
 import json
+import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
-from serving.model import FEATURES
+from serving.spread import HIGHEST, LOWEST, Wanted
+from serving.table import FEATURES
 
 NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?", re.ASCII)  # linear: a digit fits in one place only
 LARGEST_BODY = 2 * 2**20  # bytes: a batch of 10,000 rows with all their digits
@@ -17,6 +19,8 @@ MOST_SYMBOLS = 1_000
 LONGEST_SYMBOL = 40  # characters
 EXAMPLES = dict(zip(FEATURES, ("12345", "25"), strict=True))
 LARGEST = 1e18  # far beyond any real volume or price; keeps every product finite
+SPREAD = ("quantiles", "mean")  # what can be asked for beside an answer
+MOST_LEVELS = 20
 TRUTHS = {"true": True, "1": True, "false": False, "0": False}
 CSV_TYPES = {"text/csv": ",", "text/tab-separated-values": "\t"}  # a spreadsheet's clipboard has tabs
 
@@ -31,23 +35,59 @@ class QuestionError(ValueError):
         self.field = field
 
 
-def read_query(arguments: Mapping[str, Sequence[str]]) -> tuple[float, float, bool]:
-    """vol_moving_avg, adj_close_rolling_med and whether the detailed form is wanted.
+def read_query(arguments: Mapping[str, Sequence[str]]) -> tuple[float, float, bool, Wanted]:
+    """vol_moving_avg, adj_close_rolling_med, whether the detailed form is wanted, and what is wanted beside it.
 
     arguments: name -> all values given.
     """
+    check_names(arguments, (*FEATURES, "detail", *SPREAD))
+    volume, price = (read_text_number(name, arguments.get(name, [""])[0]) for name in FEATURES)
+    return check_volume(volume), price, read_truth(arguments, "detail"), read_wanted(arguments)
+
+
+def check_names(arguments: Mapping[str, Sequence[str]], known: Sequence[str]) -> None:
     for name, values in arguments.items():
-        if name not in (*FEATURES, "detail"):
-            raise QuestionError(
-                name[:LONGEST_SYMBOL], f"There is no parameter {name[:40]}; there are {', '.join(FEATURES)} and detail."
-            )
+        if name not in known:
+            there = f"{', '.join(known[:-1])} and {known[-1]}"
+            raise QuestionError(name[:LONGEST_SYMBOL], f"There is no parameter {name[:40]}; there are {there}.")
         if len(values) > 1:
             raise QuestionError(name, f"{name} is given {len(values)} times; give it once.")
-    volume, price = (read_text_number(name, arguments.get(name, [""])[0]) for name in FEATURES)
-    detail = arguments.get("detail", ["false"])[0]
-    if detail not in TRUTHS:
-        raise QuestionError("detail", f"detail must be true or false, not {detail[:40]!r}.")
-    return check_volume(volume), price, TRUTHS[detail]
+
+
+def read_truth(arguments: Mapping[str, Sequence[str]], name: str) -> bool:
+    text = arguments.get(name, ["false"])[0]
+    if text not in TRUTHS:
+        raise QuestionError(name, f"{name} must be true or false, not {text[:40]!r}.")
+    return TRUTHS[text]
+
+
+def read_wanted(arguments: Mapping[str, Sequence[str]]) -> Wanted:
+    """quantiles=0.1,0.5 and mean=true of a query string."""
+    texts = arguments["quantiles"][0].split(",") if "quantiles" in arguments else []
+    levels = check_levels((text, float(text) if NUMBER.fullmatch(text) else math.nan) for text in texts[:100])
+    return Wanted(levels, read_truth(arguments, "mean"))
+
+
+def read_wanted_body(body: Mapping[str, object]) -> Wanted:
+    """ "quantiles": [0.1, 0.5] and "mean": true of a JSON body."""
+    levels, mean = body.get("quantiles", []), body.get("mean", False)
+    if not isinstance(levels, list) or ("quantiles" in body and not levels):
+        raise QuestionError("quantiles", "quantiles must be a list of levels, for example [0.1, 0.5, 0.9].")
+    if not isinstance(mean, bool):
+        raise QuestionError("mean", "mean must be true or false.")
+    return Wanted(check_levels((json.dumps(one)[:40], one if type(one) is float else math.nan) for one in levels), mean)
+
+
+def check_levels(levels: Iterable[tuple[str, float]]) -> dict[str, float]:
+    found = {}
+    for text, level in levels:
+        if not LOWEST <= level <= HIGHEST:  # true for a NaN, too
+            message = f"quantiles must be levels from {LOWEST} to {HIGHEST}, separated by commas, not {text[:40]!r}."
+            raise QuestionError("quantiles", message)
+        found[text] = level
+    if len(found) > MOST_LEVELS:
+        raise QuestionError("quantiles", f"There may be {MOST_LEVELS} quantiles, not {len(found)}.")
+    return found
 
 
 def read_json(body: bytes) -> object:
@@ -57,16 +97,29 @@ def read_json(body: bytes) -> object:
         raise QuestionError("body", "The body is not valid JSON.") from None
 
 
-def read_batch(body: object) -> Rows:
-    """The two features of each row of {"rows": [{"vol_moving_avg": 12345, "adj_close_rolling_med": 25}, ...]}."""
-    if not isinstance(body, dict) or set(body) != {"rows"} or not isinstance(body["rows"], list):
-        raise QuestionError("rows", 'The body must be {"rows": [...]} with a list of rows and nothing else.')
-    rows = body["rows"]
-    check_count("rows", len(rows), LONGEST_BATCH)
-    names = set(FEATURES)
-    for number, row in enumerate(rows):
+def read_batch(body: object) -> tuple[Rows, Wanted]:
+    """The two features of each row of {"rows": [{"vol_moving_avg": 12345, "adj_close_rolling_med": 25}, ...]}, and what
+    is wanted beside the answers.
+    """
+    rows, wanted = read_list(body, "rows")
+    return read_rows(rows), wanted
+
+
+def read_list(body: object, name: str) -> tuple[list[object], Wanted]:
+    """The list of that name in a body, and what may be wanted beside; a body has nothing else."""
+    if not isinstance(body, dict) or not isinstance(body.get(name), list) or set(body) - {name, *SPREAD}:
+        message = f'The body must be {{"{name}": [...]}} with a list of {name} and nothing else but quantiles and mean.'
+        raise QuestionError(name, message)
+    return body[name], read_wanted_body(body)
+
+
+def read_rows(given: list[object]) -> Rows:
+    check_count("rows", len(given), LONGEST_BATCH)
+    names, rows = set(FEATURES), []
+    for number, row in enumerate(given):
         if not isinstance(row, dict) or row.keys() != names:
             raise QuestionError(f"rows[{number}]", f"A row must be an object with {' and '.join(FEATURES)}.")
+        rows.append(row)
     columns = [[row[name] for row in rows] for name in FEATURES]
     if all({type(value) for value in column} <= {int, float} for column in columns):
         try:
@@ -117,16 +170,16 @@ def read_csv(body: bytes, separator: str) -> Rows:
     return values[0], values[1]
 
 
-def read_symbols(body: object) -> list[str]:
-    """The symbols of {"symbols": ["AAPL", ...]}."""
-    if not isinstance(body, dict) or set(body) != {"symbols"} or not isinstance(body["symbols"], list):
-        raise QuestionError("symbols", 'The body must be {"symbols": ["AAPL", ...]} and nothing else.')
-    symbols: list[str] = body["symbols"]
-    check_count("symbols", len(symbols), MOST_SYMBOLS)
-    for number, symbol in enumerate(symbols):
+def read_symbols(body: object) -> tuple[list[str], Wanted]:
+    """The symbols of {"symbols": ["AAPL", ...]}, and what is wanted beside their forecasts."""
+    given, wanted = read_list(body, "symbols")
+    check_count("symbols", len(given), MOST_SYMBOLS)
+    symbols: list[str] = []
+    for number, symbol in enumerate(given):
         if not isinstance(symbol, str) or not 1 <= len(symbol) <= LONGEST_SYMBOL:
             raise QuestionError(f"symbols[{number}]", f"A symbol must be text of 1 to {LONGEST_SYMBOL} characters.")
-    return symbols
+        symbols.append(symbol)
+    return symbols, wanted
 
 
 def check_count(field: str, count: int, most: int) -> None:

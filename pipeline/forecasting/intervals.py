@@ -6,15 +6,17 @@ size class (conformal prediction on the distribution's own scale: Chernozhukov, 
 conformal prediction", 2021).
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.forecasting.same_day.grid import BOUNDS, LEAST, SHAPE, fill_empty, find_quantiles, smooth
+from pipeline.forecasting.same_day.grid import BOUNDS, LEAST, SHAPE, Histograms, fill_empty, find_quantiles, smooth
 
 COVERAGE = 0.8
 LIMIT = 0.05  # of the margin for drift
 CLASSES = 10  # of size, by volume
+LEVELS = [round(0.05 * number, 2) for number in range(1, 20)]  # of the quantiles that a bundle holds
 
 
 @dataclass(frozen=True)
@@ -74,14 +76,57 @@ def cut_distribution(past: np.ndarray, calibration: np.ndarray, coverage: float)
     past, calibration: int64[*SHAPE, BINS], counts of rows. A size class is a volume cell, smoothed with its neighbours.
     """
     distribution = smooth(past)
-    total = distribution.sum(axis=-1, keepdims=True)
-    sums = np.divide(np.cumsum(distribution, axis=-1), total, out=np.zeros_like(distribution), where=total > 0)
-    ranks = sums - 0.5 * np.diff(sums, axis=-1, prepend=0.0)
-    ranks[..., 0] = sums[..., 0]  # a day without trade is not below an interval that begins at 0
+    ranks = rank_bins(distribution)
     weights = smooth(calibration)
     levels = np.array([find_levels(ranks[row].ravel(), weights[row].ravel(), coverage) for row in range(SHAPE[0])])
     low, high = (find_quantiles(distribution, np.repeat(level[:, None], SHAPE[1], axis=1)) for level in levels.T)
     return Interval(fill_empty(low), fill_empty(high))
+
+
+def rank_bins(distribution: np.ndarray) -> np.ndarray:
+    """The share of each cell's distribution that lies below each bin's middle. float64[*SHAPE, BINS] both."""
+    total = distribution.sum(axis=-1, keepdims=True)
+    sums = np.divide(np.cumsum(distribution, axis=-1), total, out=np.zeros_like(distribution), where=total > 0)
+    ranks: np.ndarray = sums - 0.5 * np.diff(sums, axis=-1, prepend=0.0)
+    ranks[..., 0] = sums[..., 0]  # a day without trade is not below an interval that begins at 0
+    return ranks
+
+
+def tabulate_spread(histograms: Histograms, edges: Mapping[str, list[float]]) -> dict[str, dict[str, object]]:
+    """Quantiles and the mean of Volume / vol_moving_avg in each cell, as the bundle holds them, of four digits.
+
+    A quantile is cut where it would have been right in the calibration, for each size class, as the interval's ends;
+    but without the interval's margin for drift. edges: feature -> the grid's edges.
+    """
+    rows, shares = histograms.rows.sum(axis=1), histograms.shares[:-1].sum(axis=(0, 1))
+    quantiles = cut_quantiles(rows[:-1].sum(axis=0), rows[-1], np.array(LEVELS))
+    middles = np.concatenate([[0.0], np.sqrt(BOUNDS[1:-1] * BOUNDS[2:])])
+    weights = smooth(shares)
+    total = weights.sum(axis=-1)
+    mean = np.divide(weights @ middles, total, out=np.full(SHAPE, np.nan), where=total > 0)
+    return {
+        "quantiles": {"edges": edges, "levels": LEVELS, "ratios": shorten(quantiles)},
+        "mean": {"edges": edges, "ratios": shorten(fill_empty(mean))},
+    }
+
+
+def cut_quantiles(past: np.ndarray, calibration: np.ndarray, levels: np.ndarray) -> np.ndarray:
+    """The ratio at each level in each cell. past, calibration: int64[*SHAPE, BINS]; returns float64[levels, *SHAPE]."""
+    distribution = smooth(past)
+    ranks, weights = rank_bins(distribution), smooth(calibration)
+    cuts = np.tile(levels, (SHAPE[0], 1))  # of a size class without a calibration: nothing is corrected
+    for row in range(SHAPE[0]):
+        order = np.argsort(ranks[row], axis=None, kind="stable")
+        sums = np.cumsum(weights[row].ravel()[order])
+        if sums[-1] > 0:
+            cuts[row] = ranks[row].ravel()[order][np.searchsorted(sums / sums[-1], levels).clip(max=len(sums) - 1)]
+    tables = [fill_empty(find_quantiles(distribution, np.repeat(cut[:, None], SHAPE[1], axis=1))) for cut in cuts.T]
+    return np.maximum.accumulate(np.array(tables), axis=0)
+
+
+def shorten(table: np.ndarray) -> object:
+    """As lists of numbers with four digits, so that a bundle stays small."""
+    return np.vectorize(lambda ratio: float(f"{ratio:.4g}"))(table).tolist()
 
 
 def find_levels(ranks: np.ndarray, weights: np.ndarray, coverage: float) -> tuple[float, float]:

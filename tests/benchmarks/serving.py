@@ -1,6 +1,6 @@
 """How fast the server answers, against an empty Flask route on the same server, against FastAPI with an empty route,
-and against Flask's own server with a scikit-learn forest behind a DataFrame for each request. All in turn, under wrk,
-with 1 to 256 keep-alive connections.
+and against waitress with a scikit-learn forest behind a DataFrame for each request. All in turn, under wrk, with 1 to
+256 keep-alive connections. Then how soon a newcomer is refused where all places are taken.
 
     pip install -r tests/benchmarks/requirements.txt
     python tests/benchmarks/serving.py --run-dir outputs/demo
@@ -12,6 +12,7 @@ Run it on a machine that does nothing else.
 import argparse
 import os
 import re
+import resource
 import shutil
 import statistics
 import subprocess
@@ -27,6 +28,7 @@ import requests
 ROOT = Path(__file__).parents[2]
 QUESTION = "/predict?vol_moving_avg=1200000&adj_close_rolling_med=25"
 CONNECTIONS = (1, 16, 64, 128, 256)
+OVERLOAD = 1_200  # connections: more than there are places
 UNITS = {"us": 0.001, "ms": 1.0, "s": 1000.0}
 WORKERS = os.cpu_count() or 1
 
@@ -63,8 +65,8 @@ app = flask.Flask("forest")
 def predict():
     row = {name: [float(flask.request.args[name])] for name in rows.columns}
     return str(int(model.predict(pandas.DataFrame(row))[0]))
-import logging; logging.getLogger("werkzeug").disabled = True
-app.run(port=PORT)
+import waitress
+waitress.serve(app, port=PORT, threads=4)
 """
 
 
@@ -97,6 +99,8 @@ def main() -> None:
                 measure(one, arguments.seconds)
         print_tables(contestants)
         print(f"\n10,000 rows in one request: {time_batch(contestants[0]):.0f} ms (median of 20)")
+        told, waited = time_refusals(contestants[0])
+        print(f"with {OVERLOAD:,} connections {told} of 200 newcomers were refused, 99 of 100 within {waited:.0f} ms")
 
 
 def list_contestants(run_dir: Path, folder: str) -> list[Contestant]:
@@ -118,7 +122,7 @@ def list_contestants(run_dir: Path, folder: str) -> list[Contestant]:
         Contestant("this one, single predictions", 8911, own),
         Contestant("an empty Flask route on this server", 8912, [python, "-c", fill(EMPTY, 8912)]),
         Contestant("an empty FastAPI route on uvicorn", 8913, [*uvicorn, "--port", "8913", "--no-access-log"]),
-        Contestant("a forest behind a DataFrame, Flask's server", 8914, [python, "-c", fill(FOREST, 8914)]),
+        Contestant("a forest behind a DataFrame on waitress", 8914, [python, "-c", fill(FOREST, 8914)]),
     ]
 
 
@@ -202,6 +206,22 @@ def time_batch(one: Contestant) -> float:
             session.post(one.url + "/predict", json={"rows": rows}).raise_for_status()
             times.append(1000 * (time.perf_counter() - start))
     return statistics.median(times)
+
+
+def time_refusals(one: Contestant) -> tuple[int, float]:
+    """How many of 200 newcomers are refused while all places are in use, and the milliseconds until they know."""
+    resource.setrlimit(resource.RLIMIT_NOFILE, (2 * OVERLOAD, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+    with Running(one):
+        command = ["wrk", "-t1", f"-c{OVERLOAD}", "-d6s", one.url + QUESTION]
+        with subprocess.Popen(command, stdout=subprocess.DEVNULL) as load:
+            time.sleep(3)
+            waits = []
+            for _ in range(200):
+                start = time.perf_counter()
+                if requests.get(one.url + QUESTION, timeout=5).status_code == 503:
+                    waits.append(1000 * (time.perf_counter() - start))
+            load.wait()
+    return len(waits), sorted(waits)[int(0.99 * len(waits))] if waits else 0.0
 
 
 def parse_arguments() -> argparse.Namespace:

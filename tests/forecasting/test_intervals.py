@@ -59,3 +59,22 @@ def test_next_day_bounds_hold_in_each_size_class():
     inside = (low <= actual[~half]) & (actual[~half] <= high)
     for small in (True, False):
         assert inside[(level[~half] < 8) == small].mean() == pytest.approx(0.8, abs=0.03)
+
+
+def test_quantiles_are_right_in_the_years_after_and_lie_within_the_interval():
+    past, _ = draw_period(1, 0.35)
+    calibration, _ = draw_period(2, 0.5)
+    _, later = draw_period(3, 0.5)
+    levels = np.array(intervals.LEVELS)
+    cut = intervals.cut_quantiles(past, calibration, levels)[:, 20, 10]
+    assert (later[:, None] <= cut).mean(axis=0) == pytest.approx(levels, abs=0.02)
+    interval = intervals.cut_distribution(past, calibration, intervals.COVERAGE + 0.02)
+    assert interval.low[20, 10] <= cut[1] < cut[-2] <= interval.high[20, 10]
+
+
+def test_the_mean_is_that_of_the_volumes():
+    histogram, ratios = draw_period(1, 0.4)
+    counted = np.stack([histogram, histogram])[:, None]
+    histograms = grid.Histograms(counted, counted * 1_000)
+    mean = intervals.tabulate_spread(histograms, {})["mean"]["ratios"]
+    assert mean[20][10] == pytest.approx(ratios.mean(), rel=0.01)

@@ -16,6 +16,11 @@ FACTS = {
     "interval": 0.8,
 }
 INTERVAL = {"edges": EDGES, "low": [[0.4, 0.5]] * 3, "high": [[1.7, 1.6]] * 3}
+LEVELS = [round(0.05 * number, 2) for number in range(1, 20)]
+SPREAD = {
+    "quantiles": {"edges": EDGES, "levels": LEVELS, "ratios": [[[2 * level, level + 0.4]] * 3 for level in LEVELS]},
+    "mean": {"edges": EDGES, "ratios": [[1.1, 1.2]] * 3},
+}
 QUESTIONS = [
     {"vol_moving_avg": volume, "adj_close_rolling_med": price}
     for volume in (0.0, 9_999.0, 1e4, 1_234_567.0, 1e12)
@@ -24,17 +29,18 @@ QUESTIONS = [
 SCORES = {"naive": {"mae": 475_456.0}, "grid": {"mae": 455_627.0}, "linear": {"mae": 491_860.0}}
 
 
-def publish_model(run_dir: Path, name: str, ratio: float = 0.9) -> Path:
+def publish_model(run_dir: Path, name: str, ratio: float = 0.9, spread: dict | None = SPREAD) -> Path:
     """Publish a grid model that answers about ratio * vol_moving_avg, and forecasts of three symbols."""
     folder = run_dir / "model" / name
     folder.mkdir(parents=True)
     point = {"kind": "grid", "edges": EDGES, "ratio": [[ratio, ratio + 0.02]] * 3}
-    facts = write_bundle(folder, point, INTERVAL, QUESTIONS, FACTS)
+    facts = write_bundle(folder, point, INTERVAL, QUESTIONS, FACTS, spread)
     (folder / "metrics.json").write_text(
         json.dumps({"same_day": {"champion": "grid", "test_from": "2010-01-01", "coverage": 0.8, "models": SCORES}})
     )
     lines = [
-        json.dumps(describe_symbol(symbol, company)) for symbol, company in [("AAPL", "Apple Inc."), ("^GSPC", None)]
+        json.dumps(describe_symbol(symbol, company, bool(spread)))
+        for symbol, company in [("AAPL", "Apple Inc."), ("^GSPC", None)]
     ]
     (folder / "symbols.jsonl").write_text("\n".join(lines) + "\n")
     files = list_files(folder)
@@ -68,11 +74,13 @@ def make_current(run_dir: Path, name: str) -> None:
     (run_dir / "model" / "NEXT").replace(run_dir / "model" / "CURRENT")
 
 
-def describe_symbol(symbol: str, name: str | None) -> dict:
+def describe_symbol(symbol: str, name: str | None, spread: bool = True) -> dict:
     days = [str(date(2013, 1, 2) + timedelta(days=day)) for day in range(66)]
     volumes = [1_000_000 + (day * 7_919 % 66) * 12_000 for day in range(66)]
     means = [None] * 5 + [1_390_000 + day * 900 for day in range(61)]
+    quantiles = {str(level): round(3_000_000 * level) for level in LEVELS}
     return {
+        **({"quantiles": quantiles, "mean": 1_600_000} if spread else {}),
         "symbol": symbol, "name": name, "kind": "stock", "last_date": days[-1], "date": "2013-03-11",
         "volume": 1_500_000, "low": 900_000, "high": 2_300_000, "model": "naive", "features": {"mean_5": 1.4e6},
         "recent": {"dates": days, "volume": volumes, "vol_moving_avg": means},
