@@ -7,6 +7,7 @@ from flask import Flask, render_template, request
 
 from serving.bundle import TASKS, Bundle
 from serving.openapi import ANYWHERE, describe_api
+from serving.questions import SPREAD
 from serving.table import FEATURES
 from serving.watch import ModelWatch
 
@@ -49,7 +50,15 @@ def add_pages(app: Flask, models: ModelWatch) -> None:
             "SymbolList": {"symbols": symbols},
         }
         examples = {**day, "symbol": symbols[0]}
-        return render_template("docs.html", api=describe_api(app), anywhere=ANYWHERE, examples=examples, bodies=bodies)
+        absent = () if bundle and has_spread(bundle) else SPREAD  # left out of the examples
+        api = describe_api(app)
+        return render_template("docs.html", api=api, anywhere=ANYWHERE, examples=examples, bodies=bodies, absent=absent)
+
+
+def has_spread(bundle: Bundle) -> bool:
+    """Whether all that the examples ask can be answered with quantiles and a mean."""
+    first = bundle.forecasts.find(bundle.forecasts.listing[0][0]) if bundle.forecasts else None
+    return bundle.model.spread is not None and set(SPREAD) <= set(first or SPREAD)
 
 
 def choose_example(bundle: Bundle) -> tuple[str, str]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from pipeline.forecasting.same_day.grid import BOUNDS, LEAST, SHAPE, Histograms, fill_empty, find_quantiles, smooth
+from pipeline.forecasting.same_day.grid import BOUNDS, LEAST, SHAPE, fill_empty, find_quantiles, smooth
 
 COVERAGE = 0.8
 LIMIT = 0.05  # of the margin for drift
@@ -92,14 +92,16 @@ def rank_bins(distribution: np.ndarray) -> np.ndarray:
     return ranks
 
 
-def tabulate_spread(histograms: Histograms, edges: Mapping[str, list[float]]) -> dict[str, dict[str, object]]:
+def tabulate_spread(
+    periods: np.ndarray, shares: np.ndarray, edges: Mapping[str, list[float]]
+) -> dict[str, dict[str, object]]:
     """Quantiles and the mean of Volume / vol_moving_avg in each cell, as the bundle holds them, of four digits.
 
     A quantile is cut where it would have been right in the calibration, for each size class, as the interval's ends;
-    but without the interval's margin for drift. edges: feature -> the grid's edges.
+    but without the interval's margin for drift. periods: as calibrate_grid takes them; shares: int64[*SHAPE, BINS], of
+    all days that the model learned from; edges: feature -> the grid's edges.
     """
-    rows, shares = histograms.rows.sum(axis=1), histograms.shares[:-1].sum(axis=(0, 1))
-    quantiles = cut_quantiles(rows[:-1].sum(axis=0), rows[-1], np.array(LEVELS))
+    quantiles = cut_quantiles(periods[:-1].sum(axis=0), periods[-1], np.array(LEVELS))
     middles = np.concatenate([[0.0], np.sqrt(BOUNDS[1:-1] * BOUNDS[2:])])
     weights = smooth(shares)
     total = weights.sum(axis=-1)

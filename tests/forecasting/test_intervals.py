@@ -74,7 +74,5 @@ def test_quantiles_are_right_in_the_years_after_and_lie_within_the_interval():
 
 def test_the_mean_is_that_of_the_volumes():
     histogram, ratios = draw_period(1, 0.4)
-    counted = np.stack([histogram, histogram])[:, None]
-    histograms = grid.Histograms(counted, counted * 1_000)
-    mean = intervals.tabulate_spread(histograms, {})["mean"]["ratios"]
+    mean = intervals.tabulate_spread(np.stack([histogram, histogram]), histogram * 1_000, {})["mean"]["ratios"]
     assert mean[20][10] == pytest.approx(ratios.mean(), rel=0.01)

@@ -121,3 +121,37 @@ def test_nothing_comes_from_elsewhere(browser, server):
     page.close()
     assert asked
     assert all(address.startswith(server.url) for address in asked)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 1280])
+def test_nothing_is_out_of_reach_of_those_who_see_less(browser, server, width, scheme):
+    from axe_playwright_python.sync_playwright import Axe
+
+    page = browser.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
+    page.goto(server.url)
+    page.fill("#vol_moving_avg", "1")
+    page.click("text=Predict")
+    page.wait_for_selector(".warning")
+    page.fill("#symbol", "AAPL")
+    page.press("#symbol", "Enter")
+    page.wait_for_selector("#chart rect.bar")
+    found = [Axe().run(page)]
+    page.goto(server.url + "/docs")
+    page.wait_for_selector(".answered:not(:empty) >> nth=7")
+    found.append(Axe().run(page))
+    page.goto(server.url + "/nothing")
+    found.append(Axe().run(page))
+    page.close()
+    assert [one.violations_count for one in found] == [0, 0, 0], "".join(one.generate_report() for one in found)
+
+
+@pytest.mark.parametrize("path", ["/", "/docs"])
+def test_all_of_a_phone_s_page_is_within_reach(browser, server, path):
+    """Nothing is wider than the screen, but for what scrolls by itself and can be reached by the keyboard."""
+    page = browser.new_page(viewport={"width": 390, "height": 800})
+    page.goto(server.url + path)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    wide = "boxes => boxes.filter(box => box.scrollWidth > box.clientWidth + 1 && box.tabIndex < 0).map(box => box.id)"
+    assert page.locator("main div, main pre, main table, main section").evaluate_all(wide) == []
+    page.close()

@@ -84,6 +84,11 @@ def test_a_model_without_them_says_how_they_come(plain, wanted):
         assert plain.get(path, params=params).status_code == 200
 
 
+def test_the_examples_of_the_api_ask_for_what_the_model_has(http, plain):
+    assert "quantiles=" in http.get("/docs").text
+    assert "quantiles=" not in plain.get("/docs").text
+
+
 def test_tables_that_cannot_be_are_refused_when_they_are_loaded(tmp_path):
     falling = copy.deepcopy(SPREAD)
     falling["quantiles"]["ratios"][3][0][0] = 9.0
