@@ -3,20 +3,20 @@
 import pickle
 from collections.abc import Callable, Iterator
 from itertools import pairwise
-from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 import pyarrow as pa
 from pyspark.sql import SparkSession
 
+from pipeline.datasets.places import Place
 from pipeline.spark.tasks import collect
 
 CHUNKS = 16  # at most; what a task returns is as large for one part as for many
 Found = TypeVar("Found")
 
 
-def gather(spark: SparkSession, files: list[Path], work: Callable[[list[Path]], Found]) -> list[Found]:
+def gather(spark: SparkSession, files: list[Place], work: Callable[[list[Place]], Found]) -> list[Found]:
     """What `work` finds in each chunk: some parts, one after the other, in a task of their own.
 
     Which parts make a chunk depends on their number alone. So what is found is the same for any number of cores, also
@@ -35,7 +35,7 @@ def gather(spark: SparkSession, files: list[Path], work: Callable[[list[Path]], 
     return [pickle.loads(one.as_buffer()) for one in found["found"]]
 
 
-def cut_chunks(files: list[Path]) -> list[list[Path]]:
+def cut_chunks(files: list[Place]) -> list[list[Place]]:
     """The files in up to CHUNKS runs of nearly equal length."""
     bounds = np.linspace(0, len(files), min(len(files), CHUNKS) + 1).round().astype(int)
     return [files[start:end] for start, end in pairwise(bounds)]

@@ -1,15 +1,14 @@
 """How many rows each day has, and how many of them models can learn from: the first pass over `features`."""
 
 from datetime import date
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 from pyspark.sql import SparkSession
 
 from pipeline.datasets.contract import flagged
+from pipeline.datasets.places import Place, read_table
 from pipeline.forecasting.chunks import gather
 from pipeline.forecasting.periods import EPOCH
 
@@ -18,7 +17,7 @@ FIRST, LAST = ((day - EPOCH).days for day in (date(1678, 1, 1), date(2261, 12, 3
 COLUMNS = ["Date", "Open", "High", "Low", "Adj Close", "vol_moving_avg"]
 
 
-def count_days(spark: SparkSession, files: list[Path]) -> pd.DataFrame:
+def count_days(spark: SparkSession, files: list[Place]) -> pd.DataFrame:
     """The rows of `features` by day and state: columns Date (a date), state, rows, and traded.
 
     A row is used if its window is full and no flag holds; `traded` counts those of them whose vol_moving_avg is a share
@@ -35,11 +34,11 @@ def count_days(spark: SparkSession, files: list[Path]) -> pd.DataFrame:
     return daily[daily["rows"] > 0].sort_values(["Date", "state"], ignore_index=True)
 
 
-def count_parts(files: list[Path]) -> tuple[np.ndarray, np.ndarray]:
+def count_parts(files: list[Place]) -> tuple[np.ndarray, np.ndarray]:
     """The days of some parts, int64[k] since 1970-01-01, and their rows by state and traded ones, int64[k, 4]."""
     counts = np.zeros((len(STATES) + 1, LAST - FIRST + 1), np.int64)
     for file in files:
-        table = pq.read_table(file, columns=COLUMNS, use_threads=False)
+        table = read_table(file, columns=COLUMNS, use_threads=False)
         arrays = {name: table[name].to_numpy() for name in COLUMNS[1:]}
         day = table["Date"].cast(pa.int32()).to_numpy() - FIRST
         state = np.where(np.isnan(arrays["vol_moving_avg"]), 0, np.where(flagged(arrays), 1, 2))

@@ -3,14 +3,13 @@ arrays.
 """
 
 from dataclasses import dataclass, fields, replace
-from pathlib import Path
 from zlib import crc32
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from pipeline.datasets.contract import flagged
+from pipeline.datasets.places import Place, read_table
 
 HOLD_OUT_ONE_IN, REMAINDER = 5, 3  # symbols; of the demo's seven this holds out IBM and ^GSPC
 HASHES = 2**32
@@ -59,9 +58,9 @@ def is_held_out(symbol: np.ndarray) -> np.ndarray:
     return held_out
 
 
-def read_rows(file: Path, first_day: int | None = None, end_day: int | None = None) -> MarketRows:
+def read_rows(file: Place, first_day: int | None = None, end_day: int | None = None) -> MarketRows:
     """The rows of one part, from `first_day` until before `end_day` (days since 1970-01-01)."""
-    table = pq.read_table(file, columns=list(COLUMNS), use_threads=False)  # the other cores have tasks of their own
+    table = read_table(file, columns=list(COLUMNS), use_threads=False)  # the other cores have tasks of their own
     arrays = {name: table[name].to_numpy() for name in COLUMNS[2:]}
     symbols = table["Symbol"].combine_chunks()
     day = table["Date"].cast(pa.int32()).to_numpy().astype(np.int64)
@@ -81,10 +80,10 @@ def concatenate(parts: list[MarketRows]) -> MarketRows:
     return MarketRows(*(np.concatenate([getattr(part, field.name) for part in parts]) for field in fields(MarketRows)))
 
 
-def read_symbol(files: list[Path], name: str) -> MarketRows:
+def read_symbol(files: list[Place], name: str) -> MarketRows:
     """The rows of one symbol: its part is found by the names in its file."""
     for file in files:
-        if name in pq.read_table(file, columns=["Symbol"])["Symbol"].combine_chunks().dictionary.to_pylist():
+        if name in read_table(file, columns=["Symbol"])["Symbol"].combine_chunks().dictionary.to_pylist():
             rows = read_rows(file)
             return rows.select(rows.symbol == number_symbols([name])[0])
     raise ValueError(f"{name} is in none of {len(files)} parts")

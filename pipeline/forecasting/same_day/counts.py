@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from functools import reduce
 from itertools import pairwise
 from operator import add
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from pyspark.sql import SparkSession
 
+from pipeline.datasets.places import Place
 from pipeline.forecasting.chunks import gather
 from pipeline.forecasting.market_rows import MarketRows, concatenate, draw_luck, is_held_out, read_rows
 from pipeline.forecasting.periods import Periods
@@ -122,7 +122,7 @@ class Learned:
     moments: Moments
 
 
-def count_market(spark: SparkSession, files: list[Path], plan: Plan) -> Counts:
+def count_market(spark: SparkSession, files: list[Place], plan: Plan) -> Counts:
     """The counts of all parts: a task counts some, the driver adds."""
     found = gather(spark, files, lambda chunk: count_parts(chunk, plan))
     rows, shares = (np.zeros(plan.slots * 2 * CELLS, np.int64) for _ in range(2))
@@ -141,7 +141,7 @@ def count_market(spark: SparkSession, files: list[Path], plan: Plan) -> Counts:
     )
 
 
-def count_parts(files: list[Path], plan: Plan) -> Counts:
+def count_parts(files: list[Place], plan: Plan) -> Counts:
     """The counts of some parts."""
     rows, shares = (np.zeros(plan.slots * 2 * CELLS, np.int64) for _ in range(2))
     moments, sizes, samples = [], np.zeros(len(SIZE_EDGES) + 1, np.int64), []

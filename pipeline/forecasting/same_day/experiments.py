@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
 from operator import add
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from pyspark.sql import SparkSession
 
+from pipeline.datasets.places import Place
 from pipeline.forecasting.chunks import gather
 from pipeline.forecasting.market_rows import MarketRows, draw_luck, is_held_out, read_rows
 from pipeline.forecasting.periods import Periods
@@ -37,12 +37,12 @@ class Experiment:
 
 
 def run_experiments(
-    spark: SparkSession, files: list[Path], periods: Periods, experiments: Sequence[Experiment]
+    spark: SparkSession, files: list[Place], periods: Periods, experiments: Sequence[Experiment]
 ) -> pd.DataFrame:
     """A row for each experiment: columns "trained on", "judged on", skill, wape, naive_wape."""
     tables = [(one.rows, fit_grid(one.shares)) for one in experiments]
 
-    def judge_parts(chunk: list[Path]) -> list[Sums]:
+    def judge_parts(chunk: list[Place]) -> list[Sums]:
         parts = [judge_rows(read_rows(file, periods.calibration_day), periods, tables) for file in chunk]
         return [reduce(add, sums) for sums in zip(*parts, strict=True)]
 

@@ -4,12 +4,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import reduce
 from operator import add
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from pyspark.sql import SparkSession
 
+from pipeline.datasets.places import Place
 from pipeline.forecasting.chunks import gather
 from pipeline.forecasting.evaluation import DECILES, find_years
 from pipeline.forecasting.intervals import Interval
@@ -70,12 +70,12 @@ def find_edges(sizes: np.ndarray) -> np.ndarray:
     return edges
 
 
-def judge(spark: SparkSession, files: list[Path], trial: Trial) -> Judgement:
+def judge(spark: SparkSession, files: list[Place], trial: Trial) -> Judgement:
     """The sums of all rows of all parts, from the calibration on."""
     return reduce(add, gather(spark, files, lambda chunk: judge_parts(chunk, trial)))
 
 
-def judge_parts(files: list[Path], trial: Trial) -> Judgement:
+def judge_parts(files: list[Place], trial: Trial) -> Judgement:
     """The sums of some parts."""
     return reduce(add, (judge_rows(read_rows(file, trial.periods.calibration_day), trial) for file in files))
 
