@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -21,6 +22,7 @@ TITLES = {
     "project": "the stages as one script: naive, linear and grid trained",
     "cells": "the notebooks' cells as one script",
     "notebooks": "run_all.py: the same cells in four kernels by papermill, and their records",
+    "next_day": "the same with XGBoost and the next day",
     "pandas": "pandas with threads, groupby-rolling, then XGBoost",
     "plain_spark": "Spark, read.csv and window functions",
 }
@@ -234,34 +236,34 @@ def run_project(corpus: Path, work: Path) -> dict:
 
 def train_models(spark, features) -> float:
     """Fit naive, linear and grid and judge them, as 03_train does. Returns the seconds."""
-    import pandas as pd
+    import numpy as np
 
-    from pipeline.forecasting import evaluation
-    from pipeline.forecasting.market_rows import read_all_rows
+    from pipeline.forecasting import intervals
+    from pipeline.forecasting.days import count_days
     from pipeline.forecasting.periods import plan_periods
-    from pipeline.forecasting.same_day import grid
+    from pipeline.forecasting.same_day import judgement
     from pipeline.forecasting.same_day import models as same_day
+    from pipeline.forecasting.same_day.counts import count_market, plan_counts
 
     clock = Clock()
-    days = features.read(spark).agg({"Date": "min"}).first()[0], features.read(spark).agg({"Date": "max"}).first()[0]
-    periods = plan_periods("2018-01-01", *map(pd.Timestamp, days))
-    rows = same_day.select_rows(features.read(spark), str(periods.calibration_from.date()))
-    linear, _ = same_day.fit_linear(rows, 0)
-    histograms = grid.fill_histograms(spark, features.files, periods.ends)
-    table = same_day.fit_quantile_grid(histograms.shares[:-1].sum(axis=(0, 1)), 0, 0.0)
-    later = read_all_rows(features.files, periods.calibration_day)
-    for judge in (later.select(later.day < periods.test_day), later.select(later.day >= periods.test_day)):
-        for model in (same_day.fit_naive(0), linear, table):
-            evaluation.score(judge.volume, model.predict(judge.vol_moving_avg, judge.adj_close_rolling_med))
+    daily = count_days(spark, features.files)
+    periods = plan_periods("2018-01-01", daily)
+    counted = count_market(spark, features.files, plan_counts(periods, daily, 200_000))
+    fitted = [same_day.fit_models(["naive", "linear", "grid"], counted.learn(until), spark) for until in (1, 2)]
+    candidates, models = ({name: one.predict for name, one in each.items()} for each in fitted)
+    interval, _ = intervals.calibrate_grid(counted.sum_rows(periods.ends))
+    edges = judgement.find_edges(counted.sizes)
+    trial = judgement.Trial(periods, candidates, models, interval, edges, np.empty(0, np.int64))
+    judgement.judge(spark, features.files, trial).test.pool().score()
     return clock.lap()
 
 
-def choose_parameters(corpus: Path, work: Path) -> dict:
-    """Parameters of a run on the whole market that trains naive, linear and grid."""
+def choose_parameters(corpus: Path, work: Path, next_day: bool = False) -> dict:
+    """Parameters of a run on the whole market that trains naive, linear and grid; with next_day XGBoost as well."""
     import yaml
 
     chosen = {"RUN_DIR": str(work), "SOURCE": "folder", "DATA_DIR": str(corpus), "TUNNEL": "none"}
-    models = {"MODELS": "naive,linear,grid", "NEXT_DAY": False}
+    models = {"MODELS": "naive,linear,grid" + ",xgboost" * next_day, "NEXT_DAY": next_day}
     return yaml.safe_load((ROOT / "params" / "full.yaml").read_text()) | chosen | models
 
 
@@ -292,9 +294,9 @@ def run_cells(corpus: Path, work: Path) -> dict:
     return found
 
 
-def run_notebooks(corpus: Path, work: Path) -> dict:
+def run_notebooks(corpus: Path, work: Path, next_day: bool = False) -> dict:
     command = [sys.executable, "run_all.py", "--params", "params/full.yaml", "--run-dir", str(work), "--quiet"]
-    for name, value in choose_parameters(corpus, work).items():
+    for name, value in choose_parameters(corpus, work, next_day).items():
         if name != "RUN_DIR":
             command += ["-p", name, str(value)]
     environment = {name: value for name, value in os.environ.items() if name != "SPARK_REMOTE"}
@@ -311,6 +313,7 @@ CONTESTANTS: dict[str, Callable[[Path, Path], dict]] = {
     "project": run_project,
     "cells": run_cells,
     "notebooks": run_notebooks,
+    "next_day": partial(run_notebooks, next_day=True),
     "pandas": run_pandas,
     "plain_spark": run_plain_spark,
 }

@@ -1,8 +1,9 @@
-"""Ingest and features against their peers: python -m tests.benchmarks.market --corpus FOLDER
+"""The project against its peers: python -m tests.benchmarks.market --corpus FOLDER
 
 Runs every contestant in a process of its own, in turn, on the same corpus, which is mapped and locked in memory for
 the whole time. Checks that all agree on rows and sums, and prints one table with seconds, ratios to Polars and peak
-memory (the proportional set size of all processes). Needs tests/benchmarks/requirements.txt.
+memory (the proportional set size of all processes), and which of the project's goals were met, for a corpus of the
+size of the whole market. Needs tests/benchmarks/requirements.txt.
 """
 
 import argparse
@@ -22,6 +23,12 @@ import psutil
 from tests.benchmarks import contestants
 
 ROOT = Path(__file__).parents[2]
+GOALS = (  # contestant, measure, at most: seconds, and GiB of all processes
+    ("notebooks", "train", 20.0),
+    ("notebooks", "peak", 2.5),
+    ("next_day", "peak", 3.5),
+)
+OF_PANDAS = 0.36  # of the seconds of the pandas way, which run_all.py may take for the whole
 SAMPLING = 1.0  # seconds between two looks at the memory, which hold up those who are looked at
 
 
@@ -98,6 +105,18 @@ def show_table(results: list[dict]) -> str:
     return "\n".join(lines)
 
 
+def show_goals(results: list[dict]) -> str:
+    """A line for each goal whose contestants ran."""
+    found = {one["name"]: one for one in results}
+    goals = [(name, measure, found[name][measure], most) for name, measure, most in GOALS if name in found]
+    if {"notebooks", "pandas"} <= set(found):
+        goals.append(("notebooks", "wall of pandas", found["notebooks"]["wall"] / found["pandas"]["wall"], OF_PANDAS))
+    return "\n".join(
+        f"{'met' if value <= most else 'MISSED'}: {name}, {measure} {value:.2f}, goal {most}"
+        for name, measure, value, most in goals
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("--corpus", type=Path, required=True, help="a folder in the layout of the Kaggle set")
@@ -110,7 +129,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             results = [measure(name, options.corpus, Path(folder, name)) for name in options.only.split(",")]
         check_agreement(results)
-        print(f"round {number + 1}\n\n{show_table(results)}\n", flush=True)
+        print(f"round {number + 1}\n\n{show_table(results)}\n\n{show_goals(results)}\n", flush=True)
 
 
 if __name__ == "__main__":
