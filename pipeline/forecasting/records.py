@@ -78,6 +78,11 @@ def write_model_card(
                 "The scores are of models that learned until the test. What is published then learned from all days."
             ]
         lines += [f"Tested from {result['test_from']}: {result['coverage']:.1%} of the days lie in their 80% interval."]
+        if folds := result.get("folds"):
+            lines += [f"Fitted anew before each stretch of the test: {', '.join(folds)}."]
+        if shares := result.get("log_r2"):
+            told = ", ".join(f"{days} {share:.1%}" for days, share in shares.items())
+            lines += [f"R² of log volume less the mean of its last five: {told}."]
         if not result.get("held_out", True):
             lines += ["Too few symbols are there to hold one out: these days are of the symbols that trained."]
         lines += ["", *to_markdown(result["models"])]

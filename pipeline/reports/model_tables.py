@@ -1,10 +1,13 @@
 """The models of a run: how far each is from the naive answer, and from itself in the run before."""
 
 from html import escape
+from typing import Any
 
 from pipeline.reports.markup import break_name, note, table
-from pipeline.reports.scores import Scores
+from pipeline.reports.scores import Scores, is_number
 from pipeline.reports.skill import LEAST, find_skill, tell_skill
+
+GROUPS = {"size": "decile of size", "spread": "decile of restlessness", "year": "year"}
 
 
 def models_table(scores: Scores, before: Scores, task: str) -> str:
@@ -27,7 +30,41 @@ def models_table(scores: Scores, before: Scores, task: str) -> str:
             rows[-1].append(f'{draw_skill(skills[name], widest)} <span class="told">{told}</span>')
         if earlier:
             rows[-1].append(tell_skill(find_skill(error, earlier[name]["mae"])) if name in earlier else "new")
-    return table(headings, rows, "models") + note(f"Tested on days from {escape(str(metrics['test_from']))} on.")
+    told = (
+        f"Tested on days from {escape(str(metrics['test_from']))} on. {tell_interval(metrics)} {tell_log_r2(metrics)}"
+    )
+    return table(headings, rows, "models") + note(told.strip())
+
+
+def tell_interval(metrics: dict[str, Any]) -> str:
+    """What the champion's interval holds, in all and by group, and how good it is; of that, what training noted."""
+    ranges = [
+        f"{min(shares):.0%} to {max(shares):.0%} by {group}"
+        for name, group in GROUPS.items()
+        if (shares := list_numbers(metrics.get(f"coverage_by_{name}")))
+    ]
+    told = f"{metrics['coverage']:.1%} of them lie in the champion's 80% interval"
+    told += f": {', '.join(ranges)}." if ranges else "."
+    if is_number(metrics.get("width")) and is_number(metrics.get("pinball")):
+        told += (
+            f" In logs of volume its mean width is {metrics['width']:.2f}, its pinball loss {metrics['pinball']:.3f}."
+        )
+    return told
+
+
+def tell_log_r2(metrics: dict[str, Any]) -> str:
+    """The R² of log volume less the mean of its last five days, as papers report it; of that, what training noted."""
+    shares = metrics.get("log_r2")
+    if not list_numbers(shares) or not isinstance(shares, dict):
+        return ""
+    told = ", ".join(f"{escape(str(days))} {share:.1%}" for days, share in shares.items())
+    return f"R² of log volume less the mean of its last five: {told}."
+
+
+def list_numbers(found: object) -> list[float]:
+    """The values of a table of numbers, none for anything else."""
+    values = list(found.values()) if isinstance(found, dict) else []
+    return values if all(map(is_number, values)) else []
 
 
 def draw_skill(skill: float, widest: float) -> str:
