@@ -45,6 +45,9 @@ PARAMETERS = {
     "NEXT_DAY_ROWS": Parameter(
         int, "rows that the next-day model trains on, at most", at_least=1_000, at_most=100_000_000
     ),
+    "FOLDS": Parameter(
+        int, "how often the next-day models are fitted anew within the test, at most", at_least=1, at_most=50
+    ),
     "REFIT": Parameter(bool, "whether what is published learns from all days once it has been judged"),
     "DEVICE": Parameter(str, "where XGBoost trains", choices=("cpu", "cuda")),
     "TUNNEL": Parameter(str, "whether to open a public link", choices=("auto", "ngrok", "none")),

@@ -11,46 +11,47 @@ from pyspark.sql import SparkSession
 
 from pipeline.datasets.store import Version
 from pipeline.errors import InputError
-from pipeline.forecasting.evaluation import as_served
-from pipeline.forecasting.intervals import calibrate_classes
 from pipeline.forecasting.market_rows import number_symbols
-from pipeline.forecasting.next_day.features import NAMES
-from pipeline.forecasting.next_day.market import collect_market
-from pipeline.forecasting.next_day.models import fit_next_day
+from pipeline.forecasting.next_day.folds import cut_folds
+from pipeline.forecasting.next_day.forecasts import answer_rows
 from pipeline.forecasting.next_day.plan import Plan
-from pipeline.forecasting.next_day.rows import NextDayRows, collect_rows
+from pipeline.forecasting.next_day.rows import collect_rows
+from pipeline.forecasting.next_day.survey import collect_survey
 from pipeline.forecasting.next_day.trading_calendar import TradingCalendar
-from pipeline.forecasting.periods import CALIBRATION_YEARS, EPOCH, go_back
+from pipeline.forecasting.next_day.walk import Drawn, learn_fold, select_calibration
+from pipeline.forecasting.periods import EPOCH
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How the model is made: its kind, and how many rows it learns from at most."""
+    """How the model is made: its kind, how many rows it learns from at most, and by which method its bands are."""
 
     kind: str
     rows: int
+    bands: str
 
 
 def collect(
     spark: SparkSession, features: Version, etfs: frozenset[str], calendar: TradingCalendar, first: int, rows: int
-) -> dict[str, NextDayRows]:
-    """The rows to learn from, to calibrate on, and all of the replayed days ("test").
+) -> tuple[Plan, Drawn]:
+    """The plan of a single fold that holds no symbol out, and its rows: to learn from, to calibrate on, and all of
+    the replayed days ("show").
 
     The market's features are sums over symbols on the same day, so those of an earlier day hold nothing of later ones.
     """
-    start = EPOCH + timedelta(days=first)
-    calibration = (go_back(start, CALIBRATION_YEARS) - EPOCH).days
-    plan = Plan(calibration, first, hold_out=False)
     files = cast("list[Path]", features.files)  # of a store they have the same methods
-    market, counts = collect_market(spark, files, etfs, calendar, plan)
-    together = counts.sum(axis=0)
-    if not together.all():
+    survey = collect_survey(spark, files, etfs, calendar, first)
+    known = calendar.days[survey.rows.any(axis=0)]
+    plan = Plan(cut_folds(first, max(first, *known[-1:].tolist()), 1), refit=False, hold_out=False)
+    least, found = plan.count_kinds(survey.rows, calendar.days)
+    if not least:
         raise InputError(
-            f"A replay from {start} on needs more than {CALIBRATION_YEARS} years of days before it: here are "
-            f"{together[0]:,} rows to learn from, {together[1]:,} to calibrate on and {together[2]:,} to forecast."
+            f"A replay from {EPOCH + timedelta(days=first)} on needs more than a year of days before it: here are "
+            f"{found[0]:,} rows to learn from, {found[1]:,} to calibrate on and {found[2]:,} to forecast."
         )
-    plan = plan.draw_at_most(rows, together)
-    return collect_rows(spark, files, etfs, calendar, market, replace(plan, shares=(*plan.shares[:2], 1.0)))
+    plan = plan.draw_at_most(rows, survey.rows, calendar.days)
+    plan = replace(plan, shares=(*plan.shares[:2], 1.0))
+    return plan, collect_rows(spark, files, etfs, calendar, survey.market, plan)
 
 
 def forecast_span(
@@ -63,21 +64,18 @@ def forecast_span(
     where there is no history before the span.
     """
     etfs = frozenset(listed.loc[listed["kind"] == "etf", "Symbol"])
-    drawn = collect(spark, features, etfs, calendar, first, recipe.rows)
-    model = fit_next_day(recipe.kind, drawn["train"])
-    chooser, asked = drawn["calibration"], drawn["test"]
-    base = NAMES.index("base")
-    classes = calibrate_classes(chooser.inputs[:, base], chooser.target, model.forecast(chooser.inputs))
-    volume = model.forecast(asked.inputs)
-    low, high = classes.apply(asked.inputs[:, base], volume)
-    bounds = {"low": np.minimum(low, volume), "high": np.maximum(high, volume)}
-    shares = {"volume": volume, **bounds, "naive": asked.naive["naive"]}
+    plan, drawn = collect(spark, features, etfs, calendar, first, recipe.rows)
+    (fold,) = plan.folds
+    step = learn_fold(drawn, plan, fold, [recipe.kind], "cpu")
+    bands = step.calibrate(recipe.kind, [recipe.bands], select_calibration(drawn, fold))[recipe.bands]
+    asked = drawn["show"]
+    answers = answer_rows(asked.inputs, step.models[recipe.kind], bands)
     symbols = list(listed["Symbol"])
     names = dict(zip(number_symbols(symbols).tolist(), symbols, strict=True))
     return pd.DataFrame(
         {
             "symbol": [names[number] for number in asked.symbol.tolist()],
             "date": pd.Series(pd.to_datetime(asked.day, unit="D")).dt.date,
-            **{name: as_served(values).astype(np.int64) for name, values in shares.items()},
+            **{name: getattr(answers, name).astype(np.int64) for name in ("volume", "low", "high", "naive")},
         }
     )

@@ -24,6 +24,7 @@ from pipeline.diary.scoring import KEY, drop_known
 from pipeline.diary.sessions import find_closes_before
 from pipeline.errors import InputError
 from pipeline.forecasting.next_day.trading_calendar import TradingCalendar, open_calendar
+from pipeline.forecasting.next_day.walk import QUANTILE_TREES
 from pipeline.forecasting.periods import EPOCH
 from pipeline.reports.scores import read_scores
 
@@ -55,11 +56,13 @@ def replay(spark: SparkSession, run: RunFolder, days: int, tell: Callable[[str],
 
 
 def read_recipe(run: RunFolder, model: Version) -> Recipe:
-    """The kind of model that won in the last training, and its rows. Raises InputError where there was none."""
+    """The kind of model that won in the last training, its rows and bands. Raises InputError where there was none."""
     scores, _ = read_scores(model.path / "metrics.json")
     if "next_day" not in scores:
         raise InputError(f"The model in {run} has no forecasts of next days: train it with NEXT_DAY true first.")
-    return Recipe(scores["next_day"]["champion"], int(model.manifest["parameters"]["NEXT_DAY_ROWS"]))
+    won = scores["next_day"]
+    bands = won.get("interval", QUANTILE_TREES)  # older trainings did not note it
+    return Recipe(won["champion"], int(model.manifest["parameters"]["NEXT_DAY_ROWS"]), bands)
 
 
 def describe(forecasts: pd.DataFrame, model: str) -> pd.DataFrame:

@@ -149,38 +149,6 @@ def find_levels(ranks: np.ndarray, weights: np.ndarray, coverage: float) -> tupl
     return float(low), float(ranks[min(np.searchsorted(sums, below + coverage), len(ranks) - 1)])
 
 
-@dataclass(frozen=True)
-class SizeClasses:
-    """Bounds of the next-day forecast, as multiples of (forecast + 1), for each size class.
-
-    edges: float64[CLASSES - 1], of the symbol's level; low, high: float64[CLASSES].
-    """
-
-    edges: np.ndarray
-    low: np.ndarray
-    high: np.ndarray
-
-    def apply(self, level: np.ndarray, forecast: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Low and high in shares. level, forecast: float64[n]."""
-        size = np.searchsorted(self.edges, level, side="right")
-        return self.low[size] * (forecast + 1) - 1, self.high[size] * (forecast + 1) - 1
-
-
-def calibrate_classes(level: np.ndarray, actual: np.ndarray, forecast: np.ndarray) -> SizeClasses:
-    """Split conformal intervals: the quantiles of (actual + 1) / (forecast + 1) in the calibration period, class by
-    class.
-    """
-    edges = np.quantile(level, np.arange(1, CLASSES) / CLASSES)
-    size = np.searchsorted(edges, level, side="right")
-    ratio = (actual + 1) / (forecast + 1)
-    bounds = []
-    for number in range(CLASSES):
-        own = np.sort(ratio[size == number]) if (size == number).any() else np.sort(ratio)
-        bounds.append(find_bounds(own))
-    low, high = np.array(bounds).T
-    return SizeClasses(edges, low, high)
-
-
 def find_bounds(values: np.ndarray) -> tuple[float, float]:
     """The narrow ends of COVERAGE of the sorted values, with the conformal correction for their finite number."""
     return find_levels(values, np.ones(len(values)), min(1.0, COVERAGE * (1 + 1 / len(values))))

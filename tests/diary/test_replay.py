@@ -97,8 +97,8 @@ def test_days_are_replayed_once_and_earlier_ones_are_added(replayed, spark):
 
 def test_too_little_history_says_how_much_is_needed(spark, tmp_path):
     run = RunFolder(tmp_path)
-    publish(run, 600)
-    with pytest.raises(InputError, match="more than 3 years of days before it"):
+    publish(run, 280)
+    with pytest.raises(InputError, match="more than a year of days before it"):
         replay(spark, run, DAYS, print)
     assert run.find("forecasts") is None
 

@@ -47,20 +47,6 @@ def test_many_days_without_trade_leave_all_misses_above():
     assert (ranks <= high).sum() == 80
 
 
-def test_next_day_bounds_hold_in_each_size_class():
-    draw = np.random.default_rng(5)
-    level = draw.uniform(2, 18, 40_000)
-    spread = np.where(level < 8, 1.0, 0.3)  # small symbols are wilder
-    forecast = np.exp(level)
-    actual = forecast * np.exp(draw.normal(0, spread))
-    half = np.arange(40_000) < 20_000
-    classes = intervals.calibrate_classes(level[half], actual[half], forecast[half])
-    low, high = classes.apply(level[~half], forecast[~half])
-    inside = (low <= actual[~half]) & (actual[~half] <= high)
-    for small in (True, False):
-        assert inside[(level[~half] < 8) == small].mean() == pytest.approx(0.8, abs=0.03)
-
-
 def test_quantiles_are_right_in_the_years_after_and_lie_within_the_interval():
     past, _ = draw_period(1, 0.35)
     calibration, _ = draw_period(2, 0.5)

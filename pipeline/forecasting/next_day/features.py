@@ -5,19 +5,29 @@ log(1 + V), and relative to their own mean over a month, so that one model serve
 and one of a billion.
 """
 
-from dataclasses import dataclass
-from itertools import pairwise
-
 import bottleneck
 import numpy as np
-from scipy.signal import lfilter
 
+from pipeline.forecasting.next_day.habits import HABITS, Abnormal, describe_habits
+from pipeline.forecasting.next_day.market import Market
+from pipeline.forecasting.next_day.symbol_rows import (
+    MONTH,
+    QUARTER,
+    YEAR,
+    SymbolRows,
+    abnormal_volume,
+    fading_mean,
+    log_volume,
+    mean_of,
+    range_of,
+    shift,
+    spread_of,
+)
 from pipeline.forecasting.next_day.trading_calendar import EFFECTS, TradingCalendar
 
-MONTH, QUARTER, YEAR = 22, 66, 252  # trading rows
 EARNINGS = 63  # trading rows between two quarterly reports
+LEAST_SWING, MOST_SWINGS, LEAST_RANGE = 1e-6, 100.0, 1e-4  # logs; what keeps ratios of still prices in bounds
 HALF_LIVES = {"fading_1": 1.0, "fading_2": 2.5, "fading_6": 6.0, "fading_15": 15.0}  # trading rows
-MARKET_UNIT = 2**20  # market sums are integers of this fraction: the same for any order of adding
 
 FEATURES = {
     "base": "mean of log volume over 22 rows",
@@ -45,6 +55,12 @@ FEATURES = {
     "size_of_return": "its absolute value, less its mean over 22 rows",
     "range": "log(High / Low) of today",
     "range_change": "range, less its mean over 22 rows",
+    "move": "log(1 + size of the return by the root mean square of the 22 before)",
+    "range_ratio": "log of the range by its mean over the 22 rows before",
+    "return_5": "log return over 5 rows",
+    "return_22": "log return over 22 rows",
+    "close_in_range": "where today's Close lies between Low, 0, and High, 1",
+    "overnight": "size of the log return from the Close before to today's Open",
     "price": "log of today's Adj Close",
     "gap": "calendar days since the row before",
     "market_1": "the market's abnormal volume of today",
@@ -57,163 +73,42 @@ FEATURES = {
     "etf": "1 for an ETF, 0 for a stock",
 }
 
-NAMES = [*FEATURES, *EFFECTS]  # of the columns that models take, in order
-NAIVE = ("naive", "mean_of_5", "mean_of_30", "yesterday")  # see naive_answers
+NAMES = [*FEATURES, *HABITS, *EFFECTS]  # of the columns that models take, in order
 
 
-@dataclass(frozen=True)
-class SymbolRows:
-    """Rows of whole symbols in date order, one symbol after the other.
+def build_features(
+    rows: SymbolRows, market: Market, calendar: TradingCalendar, chosen: np.ndarray | None = None
+) -> dict[str, np.ndarray]:
+    """All features of the chosen rows: FEATURES, HABITS and the calendar's effects of the next session.
 
-    starts: int64[k + 1] (see rolling.find_starts); etf: bool[k]; key: int64[k], a number of the symbol that is the
-    same in every run; day: int64[n], days since 1970-01-01; volume: int64[n]; close (adjusted), high, low:
-    float64[n]; usable: bool[n], False where a flag holds.
+    chosen: int64[m], rows in order; None for all. Returns float32[m] each, NaN where unknown.
     """
-
-    starts: np.ndarray
-    etf: np.ndarray
-    key: np.ndarray
-    day: np.ndarray
-    volume: np.ndarray
-    close: np.ndarray
-    high: np.ndarray
-    low: np.ndarray
-    usable: np.ndarray
-
-    @property
-    def age(self) -> np.ndarray:
-        """How many rows of its symbol precede each row. int64[n]."""
-        age: np.ndarray = np.arange(len(self.day)) - np.repeat(self.starts[:-1], np.diff(self.starts))
-        return age
-
-    @property
-    def symbol(self) -> np.ndarray:
-        """The key of each row's symbol. int64[n]."""
-        return np.repeat(self.key, np.diff(self.starts))
-
-
-@dataclass(frozen=True)
-class Market:
-    """The market day by day, by session of the calendar: float64[sessions], 0 where nothing is known."""
-
-    abnormal: np.ndarray
-    range_change: np.ndarray
-
-
-def shift(values: np.ndarray, rows: int, age: np.ndarray) -> np.ndarray:
-    """The value `rows` rows earlier in the same symbol. Returns float64[n], NaN where there is none."""
-    result = np.full(len(values), np.nan)
-    result[rows:] = values[: len(values) - rows]
-    result[age < rows] = np.nan
-    return result
-
-
-def mean_of(values: np.ndarray, window: int, starts: np.ndarray) -> np.ndarray:
-    """Mean over the last `window` rows of the same symbol. NaN until it has as many, and where one of them is NaN.
-
-    Symbol by symbol: in one go over all, the rounding of a running sum would travel from one symbol into the next.
-    """
-    result = np.full(len(values), np.nan)
-    for start, end in pairwise(starts):
-        if end - start >= window:
-            result[start:end] = bottleneck.move_mean(values[start:end], window)
-    return result
-
-
-def fading_mean(values: np.ndarray, half_life: float, starts: np.ndarray) -> np.ndarray:
-    """Mean over all rows of the symbol so far, whose weights halve every `half_life` rows. float64[n], as `values`,
-    without NaN.
-    """
-    keep = 0.5 ** (1 / half_life)
-    result = np.empty(len(values))
-    for start, end in pairwise(starts):
-        own = values[start:end]
-        if len(own):
-            result[start:end] = lfilter([1 - keep], [1, -keep], own, zi=[keep * own[0]])[0]
-    return result
-
-
-def log_volume(volume: np.ndarray) -> np.ndarray:
-    """log(1 + V), the scale of all that follows: a day without trade has 0."""
-    return np.log1p(volume.astype(np.float64))
-
-
-def abnormal_volume(rows: SymbolRows) -> np.ndarray:
-    """Today's log volume less its mean over the 22 rows before today. Returns float64[n], NaN in a symbol's first 22
-    rows.
-    """
-    log = log_volume(rows.volume)
-    abnormal: np.ndarray = log - shift(mean_of(log, MONTH, rows.starts), 1, rows.age)
-    return abnormal
-
-
-def range_of(rows: SymbolRows) -> np.ndarray:
-    """log(High / Low), NaN where a flag holds. Returns float64[n]."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        spread = np.log(rows.high / rows.low)
-    return np.where(rows.usable & np.isfinite(spread), spread, np.nan)
-
-
-def sum_market(rows: SymbolRows, calendar: TradingCalendar) -> np.ndarray:
-    """What these symbols add to the market: int64[3, sessions], the number of symbols, their abnormal volume, their
-    range_change.
-
-    The last two in units of 1 / MARKET_UNIT. Days that are not sessions, and symbols without a month of history, do
-    not count.
-    """
+    chosen = np.arange(len(rows.day)) if chosen is None else chosen
     session = calendar.find_session(rows.day)
-    spread = range_of(rows)
-    values = [abnormal_volume(rows), spread - mean_of(spread, MONTH, rows.starts)]
-    known = (session >= 0) & rows.usable & np.isfinite(values[0]) & np.isfinite(values[1])
-    size = len(calendar.days)
-    sums = np.zeros((3, size), np.int64)
-    sums[0] = np.bincount(session[known], minlength=size)
-    for line, value in enumerate(values, start=1):
-        units = np.rint(value[known] * MARKET_UNIT)
-        sums[line] = np.bincount(session[known], units, minlength=size).astype(np.int64)  # exact: whole doubles
-    return sums
-
-
-def average_market(sums: np.ndarray) -> Market:
-    """The market's day from the added sums of all parts (see sum_market)."""
-    count = np.maximum(sums[0], 1) * MARKET_UNIT
-    return Market(sums[1] / count, sums[2] / count)
-
-
-def build_features(rows: SymbolRows, market: Market, calendar: TradingCalendar) -> dict[str, np.ndarray]:
-    """All features of every row: FEATURES and the calendar's effects of the next session. Each float32[n], NaN where
-    unknown.
-    """
-    session = calendar.find_session(rows.day)
-    columns = {
-        **describe_volume(rows),
-        **describe_prices(rows),
-        **describe_market(session, market),
-        **{name: effect[np.minimum(session + 1, len(effect) - 1)] for name, effect in calendar.effects.items()},
-    }
-    columns["own_less_market"] = columns["abnormal"] - columns["market_1"]
-    columns["etf"] = np.repeat(rows.etf, np.diff(rows.starts))
+    following = np.minimum(session[chosen] + 1, len(calendar.days) - 1)
+    abnormal = abnormal_volume(rows)
+    over_market = abnormal - market.abnormal[session]
+    columns = {**describe_volume(rows, abnormal), **describe_prices(rows)}
+    columns |= {"own_less_market": over_market, "etf": np.repeat(rows.etf, np.diff(rows.starts))}
+    columns = {name: column[chosen] for name, column in columns.items()}
+    columns |= describe_market(session[chosen], market)
+    columns |= describe_habits(rows, Abnormal(abnormal, over_market, market.abnormal), calendar, chosen)
+    columns |= {name: effect[following] for name, effect in calendar.effects.items()}
     return {name: columns[name].astype(np.float32) for name in NAMES}
 
 
-def describe_volume(rows: SymbolRows) -> dict[str, np.ndarray]:
-    """The features made of a symbol's own volume."""
-    age = rows.age
+def describe_volume(rows: SymbolRows, abnormal: np.ndarray) -> dict[str, np.ndarray]:
+    """The features made of a symbol's own volume. abnormal: see abnormal_volume."""
+    age, starts = rows.age, rows.starts
     log = log_volume(rows.volume)
-    base = mean_of(log, MONTH, rows.starts)
-    abnormal = abnormal_volume(rows)
-    peak = np.fmax.reduce([abnormal, *(shift(abnormal, back, age) for back in range(1, 5))])
-    columns = {
-        "base": base,
-        "abnormal": abnormal,
-        "zeros": mean_of((rows.volume == 0).astype(float), MONTH, rows.starts),
-    }
+    means = {window: mean_of(log, window, starts) for window in (3, 5, 10, MONTH, QUARTER, YEAR)}
+    base = means[MONTH]
+    columns = {"base": base, "abnormal": abnormal, "zeros": mean_of((rows.volume == 0).astype(float), MONTH, starts)}
     columns |= {f"lag_{rank}": shift(log, rank - 1, age) - base for rank in range(1, 6)}
-    columns |= {f"mean_{window}": mean_of(log, window, rows.starts) - base for window in (3, 5, 10, QUARTER, YEAR)}
-    columns |= {name: fading_mean(log, half, rows.starts) - base for name, half in HALF_LIVES.items()}
-    for name, window in {"spread": MONTH, "spread_5": 5}.items():
-        square = mean_of(log * log, window, rows.starts) - mean_of(log, window, rows.starts) ** 2
-        columns[name] = np.sqrt(np.maximum(square, 0))
+    columns |= {f"mean_{window}": mean - base for window, mean in means.items() if window != MONTH}
+    columns |= {name: fading_mean(log, half, starts) - base for name, half in HALF_LIVES.items()}
+    columns |= {"spread": spread_of(log, MONTH, starts), "spread_5": spread_of(log, 5, starts)}
+    peak = np.fmax.reduce([abnormal, *(shift(abnormal, back, age) for back in range(1, 5))])
     columns["quarter_ago"] = shift(peak, EARNINGS - 3, age)
     columns["year_ago"] = shift(peak, YEAR - 3, age)
     return columns
@@ -221,16 +116,28 @@ def describe_volume(rows: SymbolRows) -> dict[str, np.ndarray]:
 
 def describe_prices(rows: SymbolRows) -> dict[str, np.ndarray]:
     """The features made of a symbol's prices and of its dates."""
-    age = rows.age
+    age, starts = rows.age, rows.starts
     price = np.log(np.where(rows.usable & (rows.close > 0), rows.close, np.nan))
     change = price - shift(price, 1, age)
+    size = np.abs(change)
     spread = range_of(rows)
+    usual = mean_of(spread, MONTH, starts)
+    swing = np.sqrt(np.maximum(shift(mean_of(change * change, MONTH, starts), 1, age), LEAST_SWING**2))
+    traded = rows.usable & (rows.open > 0) & (rows.raw_close > 0)
+    within_day = np.log(np.where(traded, rows.raw_close, np.nan) / np.where(traded, rows.open, np.nan))
+    height = np.where(rows.usable & (rows.high > rows.low), rows.high - rows.low, np.nan)
     return {
         "price": price,
         "return": change,
-        "size_of_return": np.abs(change) - mean_of(np.abs(change), MONTH, rows.starts),
+        "size_of_return": size - mean_of(size, MONTH, starts),
         "range": spread,
-        "range_change": spread - mean_of(spread, MONTH, rows.starts),
+        "range_change": spread - usual,
+        "move": np.log1p(np.minimum(size / swing, MOST_SWINGS)),
+        "range_ratio": np.log((spread + LEAST_RANGE) / (shift(usual, 1, age) + LEAST_RANGE)),
+        "return_5": price - shift(price, 5, age),
+        "return_22": price - shift(price, MONTH, age),
+        "close_in_range": (rows.raw_close - rows.low) / height,
+        "overnight": np.abs(change - within_day),
         "gap": rows.day - shift(rows.day.astype(float), 1, age),
     }
 
@@ -246,34 +153,3 @@ def describe_market(session: np.ndarray, market: Market) -> dict[str, np.ndarray
         "market_year_ago": market.abnormal[np.maximum(session + 1 - YEAR, 0)],
         "market_range": market.range_change[session],
     }
-
-
-def find_targets(rows: SymbolRows, calendar: TradingCalendar) -> np.ndarray:
-    """The row of each row's next session. Returns int64[n], -1 where there is none to learn from.
-
-    There is none where the symbol's next row is missing, flagged or on a later session than the next, or where the
-    row itself is flagged, is not on a session, or has no month of history.
-    """
-    session = calendar.find_session(rows.day)
-    following = np.arange(1, len(session) + 1)
-    last = np.zeros(len(session), bool)
-    last[rows.starts[1:][np.diff(rows.starts) > 0] - 1] = True
-    following[last] = 0
-    known = ~last & (session >= 0) & (session[following] == session + 1) & rows.usable & rows.usable[following]
-    return np.where(known & (rows.age >= MONTH), following, -1)
-
-
-def naive_answers(rows: SymbolRows) -> dict[str, np.ndarray]:
-    """What needs no model, in shares: NAIVE, float64[n] each, NaN without the history.
-
-    naive: exp of the mean log(1 + V) of the last five rows, less 1: their geometric mean, also where a day has no
-    trade. mean_of_5, mean_of_30: of Volume over as many rows. yesterday: the last known day's Volume.
-    """
-    log, volume = log_volume(rows.volume), rows.volume.astype(np.float64)
-    answers = (
-        np.expm1(mean_of(log, 5, rows.starts)),
-        mean_of(volume, 5, rows.starts),
-        mean_of(volume, 30, rows.starts),
-        volume,
-    )
-    return dict(zip(NAIVE, answers, strict=True))

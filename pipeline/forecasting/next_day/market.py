@@ -1,32 +1,44 @@
-"""The first pass over `features`: the market of each day, and how many rows there are to draw from."""
+"""The market of each day: what all symbols do together, as sums that parts add up to."""
 
-from collections.abc import Iterator
-from pathlib import Path
+from dataclasses import dataclass
 
 import numpy as np
-import pyarrow as pa
-from pyspark.sql import SparkSession
 
-from pipeline.forecasting.next_day.features import Market, average_market, find_targets, sum_market
-from pipeline.forecasting.next_day.parts import map_parts, read_symbol_rows
-from pipeline.forecasting.next_day.plan import Plan
+from pipeline.forecasting.next_day.symbol_rows import MONTH, SymbolRows, abnormal_volume, mean_of, range_of
 from pipeline.forecasting.next_day.trading_calendar import TradingCalendar
 
+MARKET_UNIT = 2**20  # market sums are integers of this fraction: the same for any order of adding
 
-def collect_market(
-    spark: SparkSession, files: list[Path], etfs: frozenset[str], calendar: TradingCalendar, plan: Plan
-) -> tuple[Market, np.ndarray]:
-    """The market day by day, and the rows that can be drawn, as Plan.choose_symbols takes them (int64[2, 3])."""
 
-    def add_up(file: Path) -> Iterator[pa.RecordBatch]:
-        rows, _, _ = read_symbol_rows(file, etfs)
-        targets = find_targets(rows, calendar)
-        known = targets >= 0
-        counts = plan.count(rows.symbol[known], rows.day[targets[known]])
-        yield pa.RecordBatch.from_pydict({"sums": [sum_market(rows, calendar).tobytes()], "counts": [counts.tobytes()]})
+@dataclass(frozen=True)
+class Market:
+    """The market day by day, by session of the calendar: float64[sessions], 0 where nothing is known."""
 
-    parts = map_parts(spark, files, "sums binary, counts binary", add_up)
-    sums, counts = (
-        np.sum([np.frombuffer(part.as_py(), np.int64) for part in parts[name]], axis=0) for name in ("sums", "counts")
-    )
-    return average_market(sums.reshape(3, -1)), counts.reshape(2, -1)
+    abnormal: np.ndarray
+    range_change: np.ndarray
+
+
+def sum_market(rows: SymbolRows, calendar: TradingCalendar) -> np.ndarray:
+    """What these symbols add to the market: int64[3, sessions], the number of symbols, their abnormal volume, their
+    range_change.
+
+    The last two in units of 1 / MARKET_UNIT. Days that are not sessions, and symbols without a month of history, do
+    not count.
+    """
+    session = calendar.find_session(rows.day)
+    spread = range_of(rows)
+    values = [abnormal_volume(rows), spread - mean_of(spread, MONTH, rows.starts)]
+    known = (session >= 0) & rows.usable & np.isfinite(values[0]) & np.isfinite(values[1])
+    size = len(calendar.days)
+    sums = np.zeros((3, size), np.int64)
+    sums[0] = np.bincount(session[known], minlength=size)
+    for line, value in enumerate(values, start=1):
+        units = np.rint(value[known] * MARKET_UNIT)
+        sums[line] = np.bincount(session[known], units, minlength=size).astype(np.int64)  # exact: whole doubles
+    return sums
+
+
+def average_market(sums: np.ndarray) -> Market:
+    """The market's day from the added sums of all parts (see sum_market)."""
+    count = np.maximum(sums[0], 1) * MARKET_UNIT
+    return Market(sums[1] / count, sums[2] / count)

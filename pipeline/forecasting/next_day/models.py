@@ -2,27 +2,39 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from pipeline.forecasting.evaluation import as_served
 from pipeline.forecasting.next_day.features import FEATURES, NAMES
+from pipeline.forecasting.next_day.habits import HABITS
 from pipeline.forecasting.next_day.rows import NextDayRows
 from pipeline.forecasting.next_day.trading_calendar import EFFECTS
 from pipeline.forecasting.threads import THREADS, limit_threads
 
+PRICES = ("return", "size", "range", "price", "move", "close", "overnight")  # how such features' names begin
 GROUPS = {
     "its last days": [name for name in FEATURES if name.startswith(("lag", "abnormal", "own", "fading"))],
     "its last weeks to its last year": [name for name in FEATURES if name.startswith(("mean", "spread", "zeros"))],
-    "a quarter and a year ago": ["quarter_ago", "year_ago"],
-    "prices": ["return", "size_of_return", "range", "range_change", "price"],
+    "its weekdays and events": ["own_weekday", "own_event", "market_event"],
+    "its reports and peaks": [
+        name for name in (*FEATURES, *HABITS) if name.startswith(("report", "peak", "quarter", "year"))
+    ],
+    "prices": [name for name in FEATURES if name.startswith(PRICES)],
     "the market": [name for name in FEATURES if name.startswith("market")],
     "the calendar": [*EFFECTS, "gap"],
     "size and kind": ["base", "etf"],
 }
 SEED = 7
 CHUNK = 50_000  # rows
+BINS = 64  # of a feature
+SLOPE = 0.5  # where the Huber loss turns from squares to sizes, in units of the symbol's own spread
+USUAL_SPREAD = 0.6  # in logs of volume, what is added to a symbol's own: a quiet month is partly luck
+MOST = 5.0  # standard deviations: a line would follow an odd value to any height
 RIDGE = 1e-3  # keeps the least squares solvable where features are sums of each other
+MANY = 100_000  # rows; fewer carry fewer trees
+NAIVE = "naive"
 
 
 @dataclass(frozen=True)
@@ -40,25 +52,34 @@ class NextDayModel:
 
 
 def fit_next_day(name: str, rows: NextDayRows, device: str = "cpu") -> NextDayModel:
-    """Fit `linear`, `hist_gradient_boosting` or `xgboost`. device: "cpu" or "cuda", for XGBoost."""
-    target = np.log1p(rows.target) - rows.inputs[:, NAMES.index("base")]
+    """Fit `linear`, `hist_gradient_boosting` or `xgboost`; `naive` learns nothing. device: "cpu" or "cuda", for
+    XGBoost.
+    """
+    if name == NAIVE:
+        return NextDayModel(name, repeat_five_days, 0)
     if name == "linear":
-        predict = fit_least_squares(rows.inputs, target)
+        predict = fit_least_squares(rows.inputs, rows.logs)
     elif name == "xgboost":
-        predict = boost_xgboost(rows.inputs, target.astype(np.float32), device)
+        predict = boost_xgboost(rows.inputs, rows.logs, device)
     else:
-        predict = boost_sklearn(rows.inputs, target)
+        predict = boost_sklearn(rows.inputs, rows.logs)
     return NextDayModel(name, predict, len(rows))
 
 
+def repeat_five_days(inputs: np.ndarray) -> np.ndarray:
+    """The naive answer: the mean log volume of the last five days, so their geometric mean in shares."""
+    return inputs[:, NAMES.index("mean_5")].astype(np.float64)
+
+
 def fit_least_squares(inputs: np.ndarray, target: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
-    """Ridge regression on standardized features; an unknown value counts as the mean. Doubles exist for CHUNK rows at
-    once.
+    """Ridge regression on standardized features; an unknown value counts as the mean, a far one as MOST deviations.
+
+    Doubles exist for CHUNK rows at once.
     """
     center, scale = measure_columns(inputs)
 
     def standardize(asked: np.ndarray) -> np.ndarray:
-        columns = np.nan_to_num((asked - center) / scale, nan=0.0)
+        columns = np.clip(np.nan_to_num((asked - center) / scale, nan=0.0), -MOST, MOST)
         return np.column_stack([columns, np.ones(len(asked))])
 
     size = inputs.shape[1] + 1
@@ -91,25 +112,41 @@ def measure_columns(inputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def boost_xgboost(inputs: np.ndarray, target: np.ndarray, device: str) -> Callable[[np.ndarray], np.ndarray]:
     """Trees under a Huber loss: a day with ten times the volume, which nobody foresees, must not steer the others."""
+    settings = {"objective": "reg:pseudohubererror", "huber_slope": SLOPE, "device": device}
+    settings |= {"max_depth": 6, "eta": 0.06, "min_child_weight": 100, "colsample_bynode": 0.5}
+    trees = grow_trees(inputs, target / measure_units(inputs), settings, 400 if len(inputs) > MANY else 100)
+    return lambda asked: trees(asked) * measure_units(asked)
+
+
+def measure_units(inputs: np.ndarray) -> np.ndarray:
+    """What trees count in, float64[n]: the symbol's own spread of a month, lest the restless drown the calm."""
+    units: np.ndarray = inputs[:, NAMES.index("spread")].astype(np.float64) + USUAL_SPREAD
+    return units
+
+
+def grow_trees(
+    inputs: np.ndarray, target: np.ndarray, settings: dict[str, Any], rounds: int
+) -> Callable[[np.ndarray], np.ndarray]:
+    """XGBoost's trees of histograms, the same on every machine. A task of Spark predicts with them as well."""
     import xgboost
 
-    settings = {"tree_method": "hist", "objective": "reg:pseudohubererror", "huber_slope": 0.5, "device": device}
-    settings |= {"max_depth": 6, "eta": 0.06, "min_child_weight": 100, "colsample_bynode": 0.5, "max_bin": 64}
-    data = xgboost.QuantileDMatrix(inputs, target, max_bin=64, nthread=THREADS)
-    rounds = 400 if len(inputs) > 100_000 else 100  # fewer rows carry fewer trees
-    booster = xgboost.train({**settings, "nthread": THREADS, "seed": SEED}, data, rounds)
+    data = xgboost.QuantileDMatrix(inputs, target.astype(np.float32), max_bin=BINS, nthread=THREADS)
+    every = {"tree_method": "hist", "max_bin": BINS, "nthread": THREADS, "seed": SEED}
+    booster = xgboost.train(every | settings, data, rounds)
     return lambda asked: np.asarray(booster.inplace_predict(asked), np.float64)
 
 
 def boost_sklearn(inputs: np.ndarray, target: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
+    """Trees by scikit-learn, from the features that are known anywhere: it cannot bin a column without a number."""
     from sklearn.ensemble import HistGradientBoostingRegressor
 
+    known = np.flatnonzero(~np.isnan(inputs).all(axis=0))
     trees = HistGradientBoostingRegressor(
-        max_iter=150, learning_rate=0.06, max_depth=6, min_samples_leaf=50, max_bins=64, random_state=SEED
+        max_iter=150, learning_rate=0.06, max_depth=6, min_samples_leaf=50, max_bins=BINS, random_state=SEED
     )
     with limit_threads():
-        trees.fit(inputs, target)
-    return lambda asked: np.asarray(trees.predict(asked), np.float64)
+        trees.fit(inputs[:, known], target / measure_units(inputs))
+    return lambda asked: np.asarray(trees.predict(asked[:, known]), np.float64) * measure_units(asked)
 
 
 def measure_groups(model: NextDayModel, rows: NextDayRows) -> dict[str, float]:

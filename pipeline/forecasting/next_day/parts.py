@@ -11,14 +11,17 @@ from pyspark.sql import SparkSession
 from pipeline.datasets.contract import flagged
 from pipeline.features.rolling import find_starts
 from pipeline.forecasting.market_rows import number_symbols
-from pipeline.forecasting.next_day.features import SymbolRows
+from pipeline.forecasting.next_day.symbol_rows import SymbolRows
+from pipeline.spark.tasks import collect
 
-COLUMNS = ["Symbol", "Date", "Open", "High", "Low", "Adj Close", "Volume", "vol_moving_avg", "adj_close_rolling_med"]
+COLUMNS = ["Symbol", "Date", "Open", "High", "Low", "Close", "Adj Close", "Volume"]
 
 
-def read_symbol_rows(file: Path, etfs: frozenset[str]) -> tuple[SymbolRows, list[str], pa.Table]:
-    """All rows of a part, the names of its symbols, and the table they come from."""
-    table = pq.read_table(file, columns=COLUMNS)
+def read_symbol_rows(
+    file: Path, etfs: frozenset[str], beside: tuple[str, ...] = ()
+) -> tuple[SymbolRows, list[str], pa.Table]:
+    """All rows of a part, the names of its symbols, and the table they come from, with the columns `beside` as well."""
+    table = pq.read_table(file, columns=[*COLUMNS, *beside], use_threads=False)  # other cores have their own tasks
     arrays = {name: table[name].to_numpy() for name in COLUMNS[2:]}
     symbols = table["Symbol"].combine_chunks()
     starts = find_starts(symbols.indices.to_numpy())
@@ -32,6 +35,8 @@ def read_symbol_rows(file: Path, etfs: frozenset[str]) -> tuple[SymbolRows, list
         arrays["Adj Close"],
         arrays["High"],
         arrays["Low"],
+        arrays["Open"],
+        arrays["Close"],
         ~flagged(arrays),
     )
     return rows, names, table
@@ -48,7 +53,13 @@ def map_parts(
             for number in batch["id"].to_pylist():
                 yield from work(paths[number])
 
-    return spark.range(0, len(paths), 1, len(paths)).mapInArrow(run, schema).toArrow()
+    return collect(spark.range(0, len(paths), 1, len(paths)).mapInArrow(run, schema))
+
+
+def holds_any(file: Path, names: frozenset[str]) -> bool:
+    """Whether a part has rows of any of the symbols."""
+    symbols = pq.read_table(file, columns=["Symbol"], use_threads=False)["Symbol"].combine_chunks()
+    return not names.isdisjoint(symbols.dictionary.to_pylist())
 
 
 def pack(matrix: np.ndarray) -> pa.Array:

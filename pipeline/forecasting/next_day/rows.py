@@ -1,4 +1,4 @@
-"""The second pass over `features`: the rows that the next-day model learns from and is judged on, beside the market.
+"""The second pass over `features`: the drawn rows that next-day models learn from, are calibrated on, and are shown.
 
 Tasks build the causal features of whole symbols; only what was drawn comes back.
 """
@@ -11,54 +11,76 @@ import numpy as np
 import pyarrow as pa
 from pyspark.sql import SparkSession
 
-from pipeline.forecasting.next_day.features import NAIVE, NAMES, Market, build_features, find_targets, naive_answers
+from pipeline.forecasting.market_rows import is_held_out
+from pipeline.forecasting.next_day.features import NAMES, build_features
+from pipeline.forecasting.next_day.folds import Fold
+from pipeline.forecasting.next_day.market import Market
 from pipeline.forecasting.next_day.parts import map_parts, pack, read_symbol_rows, unpack_matrix
-from pipeline.forecasting.next_day.plan import PERIODS, Plan
+from pipeline.forecasting.next_day.plan import ROLES, Plan
+from pipeline.forecasting.next_day.targets import find_targets
 from pipeline.forecasting.next_day.trading_calendar import TradingCalendar
 
 BATCH = 20_000  # rows that a task returns at once
+Selection = slice | np.ndarray  # of rows: a stretch of them, or bool[n]
 
 
 @dataclass(frozen=True)
 class NextDayRows:
     """n rows that are forecast from. inputs: float32[n, features]; symbol, day: int64[n], `day` that of the target;
-    target: float64[n], shares; naive: name -> float64[n], the answers that need no model."""
+    target: float64[n], shares."""
 
     inputs: np.ndarray
     symbol: np.ndarray
     day: np.ndarray
     target: np.ndarray
-    naive: dict[str, np.ndarray]
 
     def __len__(self) -> int:
         return len(self.day)
+
+    def select(self, chosen: Selection) -> "NextDayRows":
+        """The chosen rows; a stretch of them takes no memory of its own."""
+        return NextDayRows(self.inputs[chosen], self.symbol[chosen], self.day[chosen], self.target[chosen])
+
+    @property
+    def base(self) -> np.ndarray:
+        """The mean of log volume over a month, which forecasts are relative to. float64[n]."""
+        return self.inputs[:, NAMES.index("base")].astype(np.float64)
+
+    @property
+    def logs(self) -> np.ndarray:
+        """What is to be forecast: log(1 + V) of the target less `base`. float64[n]."""
+        logs: np.ndarray = np.log1p(self.target) - self.base
+        return logs
 
 
 def collect_rows(
     spark: SparkSession, files: list[Path], etfs: frozenset[str], calendar: TradingCalendar, market: Market, plan: Plan
 ) -> dict[str, NextDayRows]:
-    """The drawn rows of each of PERIODS, sorted by symbol and day."""
+    """The drawn rows of each of ROLES, sorted so that what a fold learns from stands first: see `select_learned`."""
 
     def build(file: Path) -> Iterator[pa.RecordBatch]:
         rows, _, _ = read_symbol_rows(file, etfs)
         targets = find_targets(rows, calendar)
         known = np.flatnonzero(targets >= 0)
-        symbol, day = rows.symbol[known], rows.day[targets[known]]
-        period = plan.draw(symbol, day)
-        drawn, period, symbol, day = known[period >= 0], period[period >= 0], symbol[period >= 0], day[period >= 0]
-        features = np.column_stack([column[drawn] for column in build_features(rows, market, calendar).values()])
-        answers = np.column_stack([column[drawn] for column in naive_answers(rows).values()])
-        target = rows.volume[targets[drawn]]
+        roles = plan.draw(rows.symbol[known], rows.day[targets[known]])
+        drawn = known[roles.any(axis=0)]
+        roles = roles[:, roles.any(axis=0)]
+        features = np.column_stack(list(build_features(rows, market, calendar, drawn).values()))
+        symbol, day, target = rows.symbol[drawn], rows.day[targets[drawn]], rows.volume[targets[drawn]]
+        late = is_held_out(symbol) & plan.hold_out
         for start in range(0, len(drawn), BATCH):
             part = slice(start, start + BATCH)
-            columns = [pa.array(column[part]) for column in (period, symbol, day, target)]
-            columns += [pack(features[part]), pack(answers[part])]
-            yield pa.RecordBatch.from_arrays(columns, ["period", "symbol", "day", "target", "inputs", "answers"])
+            columns = [pa.array(column[part]) for column in (*roles, late, symbol, day, target)]
+            yield pa.RecordBatch.from_arrays([*columns, pack(features[part])], names)
 
-    schema = "period bigint, symbol bigint, day bigint, target bigint, inputs binary, answers binary"
-    drawn = map_parts(spark, files, schema, build).sort_by([("symbol", "ascending"), ("day", "ascending")])
-    period = drawn["period"].to_numpy()
-    rows = {name: unpack(drawn.filter(pa.array(period == number))) for number, name in enumerate(PERIODS)}
+    names = [*ROLES, "late", "symbol", "day", "target", "inputs"]
+    kinds = [
+        *(f"{role} boolean" for role in (*ROLES, "late")),
+        "symbol bigint, day bigint, target bigint, inputs binary",
+    ]
+    order = [(name, "ascending") for name in ("late", "day", "symbol")]
+    drawn = map_parts(spark, files, ", ".join(kinds), build).sort_by(order)
+    rows = {role: unpack(drawn.filter(drawn[role])) for role in ROLES}
     del drawn
     pa.default_memory_pool().release_unused()  # the training that comes next needs the memory
     return rows
@@ -66,8 +88,10 @@ def collect_rows(
 
 def unpack(table: pa.Table) -> NextDayRows:
     """The rows that a task packed."""
-    inputs = unpack_matrix(table["inputs"], np.float32, len(NAMES))
-    answers = unpack_matrix(table["answers"], np.float64, len(NAIVE))
     symbol, day, target = (table[name].to_numpy() for name in ("symbol", "day", "target"))
-    naive = {name: answers[:, place] for place, name in enumerate(NAIVE)}
-    return NextDayRows(inputs, symbol, day, target.astype(np.float64), naive)
+    return NextDayRows(unpack_matrix(table["inputs"], np.float32, len(NAMES)), symbol, day, target.astype(np.float64))
+
+
+def select_learned(rows: NextDayRows, plan: Plan, fold: Fold) -> NextDayRows:
+    """What the models of a fold learn from. rows: drawn to learn from, see collect_rows; no copy of them is made."""
+    return rows.select(slice(0, int(plan.learns(fold, is_held_out(rows.symbol), rows.day).sum())))

@@ -6,6 +6,7 @@ Sessions are those of the New York Stock Exchange (package exchange_calendars, i
 
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import cached_property
 
 import exchange_calendars
 import numpy as np
@@ -32,16 +33,36 @@ EFFECTS = {
     "gap_after": "calendar days until the session after",
 }
 
+# Kinds of sessions on which funds and indices trade more, or all trade less; a session is of the last one that fits.
+EVENTS = ("none", "expiry", "quarterly_expiry", "month_end", "russell", "msci", "half_day")
+
 
 @dataclass(frozen=True)
 class TradingCalendar:
     """Sessions in order and what is known about each beforehand.
 
-    days: int64[n], days since 1970-01-01. effects: name -> float32[n], a value a session; see EFFECTS.
+    days: int64[n], days since 1970-01-01. effects: name -> float32[n], a value for each session; see EFFECTS.
     """
 
     days: np.ndarray
     effects: dict[str, np.ndarray]
+
+    @cached_property
+    def events(self) -> np.ndarray:
+        """The place of each session's kind in EVENTS. int64[n]."""
+        marks = self.effects | {"month_end": self.effects["to_month_end"] == 0}
+        events = np.zeros(len(self.days), np.int64)
+        for place, name in enumerate(EVENTS[1:], start=1):
+            events[marks[name] > 0] = place
+        return events
+
+    def find_events_before(self) -> np.ndarray:
+        """The session of the last event of the same kind before each. int64[n], -1 for none and where there is none."""
+        before = np.full(len(self.days), -1)
+        for kind in range(1, len(EVENTS)):
+            (places,) = np.nonzero(self.events == kind)
+            before[places[1:]] = places[:-1]
+        return before
 
     def find_session(self, days: np.ndarray) -> np.ndarray:
         """Position of the session on each of `days` (int64[k]), -1 where the exchange was closed. Returns int64[k]."""
