@@ -55,7 +55,7 @@ class PublishingInStore:
             yield token
 
     def note_base(self) -> None:
-        datasets = [dataset for stage in STAGES for dataset in stage.datasets]
+        datasets = [dataset for stage in STAGES for dataset in stage.writes]
         os.environ[BASE_VARIABLE] = json.dumps(self.read_base(datasets))
 
     def read_base(self, datasets: list[str]) -> dict[str, str | None]:
@@ -65,8 +65,9 @@ class PublishingInStore:
         """A name to upload parts under, and a folder on this machine for small files. Both are removed with the draft,
         or at the process's end, unless it is published.
         """
-        given = os.environ.get(BASE_VARIABLE)
-        base = json.loads(given) if given else self.read_base([dataset, *list_inputs(dataset)])
+        base: dict[str, str | None] = json.loads(os.environ.get(BASE_VARIABLE) or "{}")
+        # By hand the notebook begins here; and what a run only adds to, it reads no earlier.
+        base |= self.read_base([name for name in (dataset, *list_inputs(dataset)) if name not in base])
         home = self.path / dataset
         attempts = home / f"{next_time(home)}-{make_mark()}"
         self.here.mkdir(parents=True, exist_ok=True)

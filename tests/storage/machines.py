@@ -12,6 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pipeline.datasets.lock import TOKEN_VARIABLE
+from pipeline.datasets.object_publishing import BASE_VARIABLE
+
 SERVER = multiprocessing.get_context("forkserver")
 SERVER.set_forkserver_preload(["tests.storage.test_publishing", "obstore"])
 
@@ -46,6 +49,8 @@ def start(folder: Path, variables: Mapping[str, str], work: Callable[..., object
 
 
 def live(folder: str, variables: dict[str, str], work: Callable[..., object], line: Any, arguments: tuple) -> None:
+    for name in (TOKEN_VARIABLE, BASE_VARIABLE):  # the server may have been started by a test that holds a run
+        os.environ.pop(name, None)
     os.environ.update(variables, TMPDIR=folder)
     tempfile.tempdir = folder
     try:

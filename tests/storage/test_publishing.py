@@ -81,12 +81,16 @@ def test_absent_dataset_names_the_notebook_to_run(url):
         RunFolder(url).current("features")
 
 
-def begin_then_publish(line, url: str, *numbers: int) -> str:
+def begin_then_publish(line, url: str, *numbers: int, dataset: str = "prices") -> str:
     """Write a version, say so, and publish it when told to."""
-    _, finish = write(url, *numbers)
+    _, finish = write(url, *numbers, dataset=dataset)
     line.send("written")
     line.recv()
     return finish().path.name
+
+
+def begin_to_add(line, url: str) -> str:
+    return begin_then_publish(line, url, 1, 2, dataset="forecasts")
 
 
 def test_who_began_from_an_older_state_cannot_publish(url, variables, tmp_path):
@@ -133,6 +137,17 @@ def test_a_run_publishes_one_dataset_after_another(url):
         publish(url, 1, dataset="features")
         publish(url, 1, 2, dataset="features")
     assert RunFolder(url).current("features").rows == 2
+
+
+def test_a_run_adds_to_what_was_there_before(url, variables, tmp_path):
+    """A diary grows: a run reads it when it adds, so what others added since the run began is no reason to refuse."""
+    publish(url, 1, dataset="forecasts")
+    with RunFolder(url).hold():
+        other = machines.start(tmp_path / "other", variables, begin_to_add, url)
+        other.take()
+        other.give()
+        other.take()
+        assert publish(url, 1, 2, 3, dataset="forecasts").rows == 3
 
 
 def test_second_run_of_this_machine_is_refused_at_once(url):
