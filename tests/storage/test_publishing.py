@@ -176,11 +176,12 @@ def die(*_: object) -> None:
 
 def publish_until(line, url: str, moment: str) -> None:
     """Publish, and die at a moment of it."""
-    _, finish = write(url, 1, 2, 3)
+    draft, finish = write(url, 1, 2, 3)
+    (draft.path / "notes.json").write_text("{}")
     if moment == "parts":  # they are there, and nothing else
         die()
     real = ObjectPath.write_bytes
-    at = {"manifest": "manifest.json", "pointer": "CURRENT"}[moment.removesuffix(" put")]
+    at = {"notes": "notes.json", "manifest": "manifest.json", "pointer": "CURRENT"}[moment.removesuffix(" put")]
 
     def write_or_die(self, data, mode="overwrite"):
         if self.name == at and not moment.endswith("put"):
@@ -193,7 +194,7 @@ def publish_until(line, url: str, moment: str) -> None:
     finish()
 
 
-@pytest.mark.parametrize("moment", ["parts", "manifest", "manifest put", "pointer", "pointer put"])
+@pytest.mark.parametrize("moment", ["parts", "notes", "manifest", "manifest put", "pointer", "pointer put"])
 @pytest.mark.parametrize("before", [True, False], ids=["an old version", "no version yet"])
 def test_kill_at_any_moment_of_publishing(url, variables, tmp_path, moment, before):
     if before:
