@@ -6,10 +6,12 @@ that nobody else asks which of them he has.
 
 import os
 import shutil
+import tempfile
 import uuid
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from io import BufferedReader
@@ -111,6 +113,20 @@ def rename_attempts(folder: Place, names: list[str], final: list[str]) -> list[s
     for path in folder.glob(f"{ATTEMPT_PREFIX}*"):
         path.unlink()
     return final
+
+
+@contextmanager
+def bring_here(folder: Place) -> Iterator[Path]:
+    """A folder of files as one on this machine, for those who know no other."""
+    if isinstance(folder, Path):
+        yield folder
+        return
+    with tempfile.TemporaryDirectory() as scratch:
+        here = Path(scratch) / folder.name
+        here.mkdir()
+        for path, _ in folder.list_files():
+            (here / path.name).write_bytes(path.read_bytes())
+        yield here
 
 
 def walk_files(root: Place, folders: Iterable[str]) -> Iterator[tuple[str, Callable[[], os.stat_result | ObjectStat]]]:

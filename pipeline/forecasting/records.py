@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from pipeline.datasets.places import Place, bring_here
 from pipeline.environment import set_variables
 from pipeline.errors import ResourceError
 from pipeline.reports.skill import tell_skill
@@ -137,14 +138,14 @@ def check_mlflow() -> None:
             mlflow.set_experiment(EXPERIMENT)
 
 
-def log_to_mlflow(bundle: Path, parameters: Mapping[str, Any], metrics: Mapping[str, Any]) -> bool:
+def log_to_mlflow(published: Place, parameters: Mapping[str, Any], metrics: Mapping[str, Any]) -> bool:
     """Log parameters, metrics and the bundle's files as a run. Returns whether MLFLOW_TRACKING_URI asks for it.
 
     Raises ResourceError if MLflow fails; the bundle has been published by then.
     """
     if not os.environ.get(TRACKING):
         return False
-    with open_mlflow() as mlflow:
+    with open_mlflow() as mlflow, bring_here(published) as bundle:
         mlflow.set_experiment(EXPERIMENT)
         with mlflow.start_run(run_name=bundle.name):
             mlflow.log_params(dict(parameters))

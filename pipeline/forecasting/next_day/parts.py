@@ -5,10 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from pyspark.sql import SparkSession
 
 from pipeline.datasets.contract import flagged
+from pipeline.datasets.places import read_table
 from pipeline.features.rolling import find_starts
 from pipeline.forecasting.market_rows import number_symbols
 from pipeline.forecasting.next_day.symbol_rows import SymbolRows
@@ -21,7 +21,7 @@ def read_symbol_rows(
     file: Path, etfs: frozenset[str], beside: tuple[str, ...] = ()
 ) -> tuple[SymbolRows, list[str], pa.Table]:
     """All rows of a part, the names of its symbols, and the table they come from, with the columns `beside` as well."""
-    table = pq.read_table(file, columns=[*COLUMNS, *beside], use_threads=False)  # other cores have their own tasks
+    table = read_table(file, columns=[*COLUMNS, *beside], use_threads=False)  # other cores have their own tasks
     arrays = {name: table[name].to_numpy() for name in COLUMNS[2:]}
     symbols = table["Symbol"].combine_chunks()
     starts = find_starts(symbols.indices.to_numpy())
