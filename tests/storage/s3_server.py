@@ -32,9 +32,16 @@ class InTurn:
         if not environ.get("wsgi.input_terminated"):
             environ["wsgi.input"] = BytesIO(environ["wsgi.input"].read(length))  # type: ignore[attr-defined]
         with self.turn:
+            said: list[str] = []
+
+            def answer(status: str, *rest: object) -> object:
+                said.append(status)
+                return start_response(status, *rest)
+
+            body = list(self.app(environ, answer))
             with self.log.open("a") as file:
-                file.write(f"{environ['REQUEST_METHOD']} {environ['PATH_INFO']}\n")
-            return list(self.app(environ, start_response))
+                file.write(f"{environ['REQUEST_METHOD']} {environ['PATH_INFO']} {said[-1][:3]}\n")
+            return body
 
 
 class KeepAlive(WSGIRequestHandler):

@@ -78,7 +78,7 @@ def test_a_server_follows_a_model_in_a_store(url, store, tmp_path, serve):
     time.sleep(5)  # of rest, in which nothing is new
     after = [line for line in store.log.read_text().splitlines() if line.startswith(asked)]
     assert 1 <= len(after) - before <= 3, "one request in two seconds, however many workers there are"
-    assert set(after[before:]) == {f"{asked}/CURRENT"}
+    assert set(after[before:]) == {f"{asked}/CURRENT 304"}, "it asks with the tag of what it has"
 
 
 def test_a_damaged_model_in_a_store_is_refused(url, tmp_path, serve):
