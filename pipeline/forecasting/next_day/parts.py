@@ -58,7 +58,7 @@ def map_parts(
 
 def holds_any(file: Path, names: frozenset[str]) -> bool:
     """Whether a part has rows of any of the symbols."""
-    symbols = pq.read_table(file, columns=["Symbol"], use_threads=False)["Symbol"].combine_chunks()
+    symbols = read_table(file, columns=["Symbol"], use_threads=False)["Symbol"].combine_chunks()
     return not names.isdisjoint(symbols.dictionary.to_pylist())
 
 
