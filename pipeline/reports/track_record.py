@@ -56,13 +56,17 @@ def track_record_table(run: dict[str, Any]) -> str:
     record = run.get("track_record")
     if not record:
         return ""
-    rows = [
-        tell_row(kind, window) for kind in KINDS for window in (record[kind] or {"windows": {}})["windows"].values()
-    ]
+    rows = [tell_row(kind, window) for kind in KINDS for window in list_windows(record[kind])]
     if not rows:
         return note("No published forecast has been scored yet: its day must come first.")
     headings = ["kind", "last sessions", "#forecasts", "#in 80% interval", "#against naive"]
     return table(headings, rows) + note(f"{LIVE} {REPLAY if record['replay'] else ''}")
+
+
+def list_windows(part: dict[str, Any] | None) -> list[dict[str, Any]]:
+    """The windows of a kind: while all sessions fit into the shorter one, the longer one tells nothing more."""
+    windows = part["windows"] if part else {}
+    return list({window["sessions"]: window for window in windows.values()}.values())
 
 
 def tell_row(kind: str, window: dict[str, Any]) -> list[str]:

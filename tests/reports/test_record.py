@@ -28,7 +28,7 @@ def test_a_good_live_record_is_kept_and_told_in_windows(tmp_path):
     assert "79.7% inside their 80% interval, error 20.0% better than the naive answer's" in verdict["what"]
     page = write_report(run, None, tmp_path).read_text()
     assert "Published forecasts against what came" in page
-    assert "152,980" in page and page.count("20.0% better") >= 2
+    assert "152,980" in page and page.count("20.0% better") == 1
 
 
 def test_a_doubt_turns_the_verdict(tmp_path):

@@ -75,6 +75,7 @@ def test_programs_get_json_and_browsers_a_page(serve):
     window = record["live"]["windows"]["20"]
     assert f"{window['coverage']:.1%}" in page.text and f"{abs(window['skill']):.1%} better" in page.text
     assert page.text.count("<h2") == 2 and "Not published at the time" in page.text
+    assert page.text.count('data-head="last sessions"') == 4  # 20 and 25, 20 and 30
     assert page.text.count("<rect") == 55  # a bar for each session
 
 
