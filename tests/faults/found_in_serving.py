@@ -3,7 +3,8 @@
 from tests.faults.fault import Fault
 
 WIRE, WORKERS, LOAD = "tests/serving/test_wire.py", "tests/serving/test_workers.py", "tests/serving/test_load.py"
-SERVER, BUNDLE = "tests/serving/test_server.py", "tests/serving/test_bundle.py"
+LIMITS, LINK = "tests/serving/test_limits.py", "tests/serving/test_link.py"
+PROGRAM, BUNDLE = "tests/serving/test_program.py", "tests/serving/test_bundle.py"
 
 SERVING = [
     Fault("256 connections", "no collapse", (f"{LOAD}::test_256_connections_are_served_as_well_as_16",)),
@@ -13,7 +14,7 @@ SERVING = [
         "the longest idle goes",
         (
             f"{LOAD}::test_idle_connections_keep_nobody_out",
-            f"{SERVER}::test_when_all_places_are_taken_the_longest_idle_goes_first",
+            f"{LIMITS}::test_when_all_places_are_taken_the_longest_idle_goes_first",
         ),
     ),
     Fault(
@@ -43,7 +44,7 @@ SERVING = [
         "endless or tiny-chunked bodies",
         "408, 413",
         (
-            f"{SERVER}::test_a_body_that_never_ends_is_cut_off",
+            f"{LIMITS}::test_a_body_that_never_ends_is_cut_off",
             f"{WIRE}::test_a_body_in_more_small_chunks_than_is_sensible_is_refused",
         ),
     ),
@@ -56,11 +57,11 @@ SERVING = [
         ),
     ),
     Fault("a file beside the published ones", "refused", (f"{BUNDLE}::test_a_file_that_was_not_published_is_refused",)),
-    Fault("private pages by odd paths", "404", (f"{SERVER}::test_no_way_to_write_it_leads_to_what_is_private",)),
-    Fault("the tunnel's agent dies", "opened again", (f"{SERVER}::test_a_link_that_dropped_is_opened_again",)),
+    Fault("private pages by odd paths", "404", (f"{LINK}::test_no_way_to_write_it_leads_to_what_is_private",)),
+    Fault("the tunnel's agent dies", "opened again", (f"{LINK}::test_a_link_that_dropped_is_opened_again",)),
     Fault(
         "port out of range",
         "2 before any work",
-        (f"{SERVER}::test_a_run_refuses_a_port_that_cannot_be_before_any_work",),
+        (f"{PROGRAM}::test_a_run_refuses_a_port_that_cannot_be_before_any_work",),
     ),
 ]

@@ -8,7 +8,8 @@ SOURCE = "tests/ingest/test_source.py"
 RUN, RUN_FAULTS = "tests/runs/test_run_all.py", "tests/faults/test_run_faults.py"
 CACHE, KILLS = "tests/faults/test_cache.py", "tests/faults/test_kills.py"
 REPORT = "tests/reports/test_report.py"
-API, SERVER, BUNDLE = "tests/serving/test_api.py", "tests/serving/test_server.py", "tests/serving/test_bundle.py"
+API, BUNDLE = "tests/serving/test_api.py", "tests/serving/test_bundle.py"
+LIMITS, LINK, PROGRAM = (f"tests/serving/test_{name}.py" for name in ("limits", "link", "program"))
 
 FAULTS = {
     1: Fault(
@@ -108,20 +109,20 @@ FAULTS = {
     28: Fault(
         "bad requests",
         "413, 414, 405, 400, 415",
-        (f"{API}::test_wrong_ways_to_ask", f"{SERVER}::test_a_body_of_ten_megabytes_is_refused"),
+        (f"{API}::test_wrong_ways_to_ask", f"{LIMITS}::test_a_body_of_ten_megabytes_is_refused"),
     ),
     29: Fault(
         "slow clients, overload",
         "cut off; 503",
-        (f"{SERVER}::test_a_client_that_trickles_is_cut_off", f"{SERVER}::test_too_much_load_is_refused_and_forgotten"),
+        (f"{LIMITS}::test_a_client_that_trickles_is_cut_off", f"{LIMITS}::test_too_much_load_is_refused_and_forgotten"),
     ),
     30: Fault(
         "port taken, no tunnel",
         "clear error, or local",
         (
-            f"{SERVER}::test_a_taken_port_is_one_clear_line",
-            f"{SERVER}::test_without_a_tunnel_local_serving_goes_on",
-            f"{SERVER}::test_the_agent_ends_with_the_server_and_the_token_is_nowhere_to_be_read",
+            f"{PROGRAM}::test_a_taken_port_is_one_clear_line",
+            f"{LINK}::test_without_a_tunnel_local_serving_goes_on",
+            f"{LINK}::test_the_agent_ends_with_the_server_and_the_token_is_nowhere_to_be_read",
         ),
     ),
     31: Fault(
