@@ -66,9 +66,9 @@ def test_after_a_long_pause_no_habit_sees_the_future(rows, calendar):
     stays = (rows.day < 15_900) | (rows.day >= 16_300)
     starts = np.concatenate([[0], np.cumsum(np.add.reduceat(stays, rows.starts[:-1]))])
     paused = replace(rows, starts=starts, **{name: getattr(rows, name)[stays] for name in COLUMNS})
-    back = np.flatnonzero(np.diff(paused.day, append=0) > 300)
+    back = np.flatnonzero(np.diff(paused.day) > 300) + 1
     assert len(back) == 10
-    later = paused.day >= 16_300
+    later = paused.day > paused.day[back[0]]
     loud = replace(paused, volume=np.where(later, paused.volume * 1_000, paused.volume))
     before, after = build(paused, calendar)[0], build(loud, calendar)[0]
     for name in HABITS:
