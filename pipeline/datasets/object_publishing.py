@@ -46,10 +46,18 @@ class PublishingInStore:
         name = hashlib.sha256(str(path).encode()).hexdigest()[:16]
         self.here = Path(tempfile.gettempdir()) / f"market-runs-{os.getuid()}" / name
 
+    def make_folder(self) -> None:
+        """Make the folder on this machine, for nobody else to look into. Raises ResourceError if it is not ours."""
+        home = self.here.parent
+        home.mkdir(mode=0o700, exist_ok=True)
+        if home.stat().st_uid != os.getuid():
+            raise ResourceError(f"{home} belongs to somebody else: set TMPDIR to a folder of your own.")
+        self.here.mkdir(exist_ok=True)
+
     @contextmanager
     def hold(self) -> Iterator[str]:
         """Hold the run folder on this machine, and note what is current: what this run publishes replaces that."""
-        self.here.mkdir(parents=True, exist_ok=True)
+        self.make_folder()
         with hold_run(self.here, str(self.path)) as token, set_variables({BASE_VARIABLE: ""}):
             self.note_base()
             yield token
@@ -70,7 +78,7 @@ class PublishingInStore:
         base |= self.read_base([name for name in (dataset, *list_inputs(dataset)) if name not in base])
         home = self.path / dataset
         attempts = home / f"{next_time(home)}-{make_mark()}"
-        self.here.mkdir(parents=True, exist_ok=True)
+        self.make_folder()
         scratch = Path(tempfile.mkdtemp(prefix="draft-", dir=self.here))
         draft = ObjectDraft(self.here, dataset, scratch, attempts, self.path, base)
         draft.at_end = weakref.finalize(draft, discard, scratch, attempts)

@@ -148,13 +148,15 @@ def upload(files: list[Path], root: Path, url: str) -> str:
 
 def read_checksums(run_dir: str | Path) -> dict[str, list[str]]:
     """SHA-256 of the parts, in order, and the version's id."""
-    versions = {name: RunFolder(run_dir).current(name) for name in ("prices", "features")}
+    current = RunFolder(run_dir).list_current()
+    versions = {name: current[name] for name in ("prices", "features", "model") if name in current}
     return {name: [v.id, *(file["sha256"] for file in v.manifest["files"])] for name, v in versions.items()}
 
 
 def run_demo(run_dir: str | Path, data: str | Path, environment: dict[str, str], master: str) -> None:
-    options = ["-p", "SOURCE", "folder", "-p", "DATA_DIR", data, "-p", "SPARK_MASTER", master, "--to", "features"]
-    command = [sys.executable, "run_all.py", "--quiet", "--run-dir", run_dir, *options]
+    options = ["-p", "SOURCE", "folder", "-p", "DATA_DIR", data, "-p", "SPARK_MASTER", master]
+    few = ["-p", "MODELS", "naive,linear,grid", "-p", "NEXT_DAY", "false"]
+    command = [sys.executable, "run_all.py", "--quiet", "--run-dir", run_dir, *options, *few]
     done = subprocess.run([*map(str, command)], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr
 

@@ -5,6 +5,7 @@ import json
 import os
 import random
 import signal
+import tempfile
 import time
 from datetime import timedelta
 from pathlib import Path
@@ -17,7 +18,7 @@ from pipeline.datasets.objects import ObjectPath
 from pipeline.datasets.parts import keep_attempts, write_attempt
 from pipeline.datasets.places import read_table
 from pipeline.datasets.run_folder import RunFolder
-from pipeline.errors import InputError, LockedError
+from pipeline.errors import InputError, LockedError, ResourceError
 from tests.storage import machines
 
 SCHEMA = pa.schema([pa.field("n", pa.int64())])
@@ -301,6 +302,17 @@ def test_what_others_put_there_is_left_alone(url):
     RunFolder(url).prune_versions(keep=1)
     assert {path.name for path in home.iterdir()} >= {"backup", "notes.txt"}
     assert len(list(home.iterdir())) == 4
+
+
+def test_what_is_written_here_is_for_nobody_else(url, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with RunFolder(url).hold():
+        home = RunFolder(url).here.parent
+    assert home.parent == tmp_path and home.stat().st_mode & 0o077 == 0
+    if os.geteuid() == 0:
+        os.chown(home, 65_534, 65_534)  # somebody else was there first
+        with pytest.raises(ResourceError, match="belongs to somebody else"):
+            RunFolder(url).open_draft("prices")
 
 
 def test_records_are_written_here_and_put_there(url):
