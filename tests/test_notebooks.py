@@ -1,6 +1,7 @@
 """The notebooks as documents: each keeps to the form that readers rely on. What they compute is compared by nbval."""
 
 import ast
+import json
 import re
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 import yaml
 
 from pipeline.hosted import REPOSITORY, ROOT
+from pipeline.parameters import PARAMETERS
 from pipeline.stages import STAGES
 
 NAMES = ["01_ingest", "02_features", "03_train", "04_serve"]
@@ -78,14 +80,20 @@ def test_setup_cell_is_the_same_in_all_but_its_first_line(name):
 
 
 @each_notebook
-def test_parameters_are_literals_of_the_demo(name):
+def test_parameters_are_literals_of_the_demo_and_a_form_in_colab(name):
     demo = yaml.safe_load((ROOT / "params/demo.yaml").read_text())
-    for line in parameters_cell(name).source.splitlines():
+    lines = parameters_cell(name).source.splitlines()
+    for told, line in zip(lines[::2], lines[1::2], strict=True):
         (statement,) = ast.parse(line).body
         assert isinstance(statement, ast.AnnAssign), f"{line!r}: one annotated parameter a line"
-        assert "#" in line, f"{line!r}: says what it is and its unit in a comment"
-        if statement.target.id != "RUN_DIR":
-            assert ast.literal_eval(statement.value) == demo[statement.target.id]
+        parameter = statement.target.id
+        assert re.match(rf"# @markdown `{parameter}`: .", told), f"{told!r}: says what {parameter} is"
+        form = re.search(r"  # @param ?(\{type:\"(string|integer|number|boolean)\"\}|\[.+\]|)$", line)
+        assert form, f"{line!r}: says how a form asks for it"
+        if form[1].startswith("["):
+            assert json.loads(form[1]) == list(PARAMETERS[parameter].choices)
+        if parameter != "RUN_DIR":
+            assert ast.literal_eval(statement.value) == demo[parameter]
 
 
 def test_every_parameter_of_the_files_belongs_to_a_notebook():

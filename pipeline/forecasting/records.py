@@ -1,4 +1,4 @@
-"""What is written about a training: metrics.json, the model card, and a run in MLflow where one is set up."""
+"""What is written about a training: metrics.json, its scores as a table, and a run in MLflow where one is set up."""
 
 import json
 import logging
@@ -23,18 +23,8 @@ USER, PASSWORD = "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"
 RETRIES = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
 SERVING = Path(__file__).parents[2] / "serving"
 EXPERIMENT = "stock market volume"
-USE = """Answers two questions: a day's Volume from `vol_moving_avg` and `adj_close_rolling_med` of that day, and the
-Volume of a symbol's next trading day. For planning and teaching; not for trading."""
-
-LIMITS = """## Limits
-
-- News is not foreseen: a day with ten times the usual volume lies outside of its interval.
-- `vol_moving_avg` holds the day itself, so the first question is no forecast; the second one is.
-- Only symbols that are listed in the data are known; those that were delisted before are missing (survivorship).
-- Intervals drift when markets do: train again once a year.
-"""
-
 KEPT = ("mae", "rmse", "r2", "wape", "rmsle", "skill")  # of the scores of scores.Sums
+
 WRITTEN: dict[str, Callable[[float], str]] = {
     "mae": "{:,.0f}".format,
     "rmse": "{:,.0f}".format,
@@ -51,54 +41,6 @@ def write_metrics(folder: Path, metrics: Mapping[str, Any]) -> None:
     the same}.
     """
     (folder / "metrics.json").write_text(json.dumps(metrics, indent=1, allow_nan=False) + "\n")
-
-
-def write_model_card(
-    folder: Path,
-    metrics: Mapping[str, Any],
-    rows: pd.DataFrame,
-    contents: Mapping[str, Any],
-    charts: Mapping[str, Path],
-) -> None:
-    """Write model_card.md. rows: counts by period and state; contents: the manifest's `model`; charts: caption ->
-    file in `folder`.
-    """
-    lines = ["# Model card: trading volume of stocks and ETFs", "", USE, "", "## Data", ""]
-    first, last = contents["trained"]
-    lines += [f"- Version `{contents['data_version']}` of `features`, trained from {first} to {last}."]
-    for period, counts in rows.iterrows():
-        numbers = ", ".join(f"{count:,} rows {state}" for state, count in counts.items())
-        lines += [f"- {str(period)[2:].capitalize()}: {numbers}."]
-    for name, (low, high) in contents["ranges"].items():
-        lines += [f"- `{name}` from {low:,.4g} to {high:,.4g} in training; outside of that an answer says so."]
-    for task, result in metrics.items():
-        lines += ["", f"## {task.replace('_', ' ').capitalize()}", ""]
-        lines += [f"Chosen on the years from {result['calibration_from']}: **{result['champion']}**."]
-        if result.get("refit"):
-            lines += [
-                "The scores are of models that learned until the test. What is published then learned from all days."
-            ]
-        lines += [f"Tested from {result['test_from']}: {result['coverage']:.1%} of the days lie in their 80% interval."]
-        if folds := result.get("folds"):
-            lines += [f"Fitted anew before each stretch of the test: {', '.join(folds)}."]
-        if shares := result.get("log_r2"):
-            told = ", ".join(f"{days} {share:.1%}" for days, share in shares.items())
-            lines += [f"R² of log volume less the mean of its last five: {told}."]
-        if not result.get("held_out", True):
-            lines += ["Too few symbols are there to hold one out: these days are of the symbols that trained."]
-        lines += ["", *to_markdown(result["models"])]
-    for caption, path in charts.items():
-        lines += ["", f"![{caption}]({path.name})"]
-    (folder / "model_card.md").write_text("\n".join([*lines, "", LIMITS]) + "\n")
-
-
-def to_markdown(scores: Mapping[str, Mapping[str, float]]) -> list[str]:
-    """A table in Markdown, a row a model."""
-    columns = list_columns(scores)
-    lines = [f"| model | {' | '.join(columns)} |", f"|---|{'---:|' * len(columns)}"]
-    for name, row in scores.items():
-        lines.append(f"| {name} | {' | '.join(WRITTEN[key](row[key]) for key in columns)} |")
-    return lines
 
 
 def list_scores(
