@@ -20,34 +20,8 @@ from pipeline.forecasting.same_day import grid
 from pipeline.forecasting.same_day import models as same_day
 from pipeline.forecasting.same_day.counts import Learned
 from pipeline.forecasting.same_day.moments import measure_moments
+from pipeline.forecasting.scores import add_up
 from serving.bundle import load_bundle, write_bundle
-
-
-def test_scores_are_those_of_the_textbook():
-    actual, predicted = np.array([100.0, 200.0, 400.0]), np.array([110.4, 150.0, -5.0])
-    scores = evaluation.score(actual, predicted)
-    assert scores["mae"] == pytest.approx((10 + 50 + 400) / 3)
-    assert scores["wape"] == pytest.approx(460 / 700)
-    assert scores["rmse"] == pytest.approx(np.sqrt((100 + 2500 + 160_000) / 3))
-    assert scores["r2"] == pytest.approx(1 - 162_600 / np.square(actual - actual.mean()).sum())
-
-
-def test_skill_is_the_share_of_the_naive_error_taken_away():
-    actual, naive = np.array([10.0, 10.0]), np.array([20.0, 20.0])
-    assert evaluation.measure_skill(actual, np.array([15.0, 15.0]), naive) == 0.5
-    assert evaluation.measure_skill(actual, np.array([30.0, 30.0]), naive) == -1.0
-
-
-def test_where_nothing_can_be_judged_no_number_is_made_up():
-    nothing, five, unknown = np.empty(0), np.full(5, 5.0), np.full(5, np.nan)
-    assert np.isnan(evaluation.measure_skill(nothing, nothing, nothing))
-    assert evaluation.measure_skill(five, five + 1, five) == 0.0
-    assert list(evaluation.score_models(five, {"naive": five, "unknown": unknown})) == ["naive"]
-    assert evaluation.score(five, five) == {"mae": 0.0, "rmse": 0.0, "r2": 0.0, "wape": 0.0, "rmsle": 0.0}
-
-
-def test_coverage_counts_the_bounds_as_inside():
-    assert evaluation.measure_coverage(np.array([1.0, 5.0, 9.0, 10.0]), np.full(4, 1.0), np.full(4, 9.0)) == 0.75
 
 
 @pytest.fixture(scope="module")
@@ -70,7 +44,7 @@ def test_trees_find_that_small_symbols_have_another_ratio(spark, rows, name):
     usual = replace(rows, volume=level * np.where(level < 2**17, 0.5, 0.8))
     model = same_day.fit_model(name, learn(usual), spark)
     predicted = model.predict(level, rows.adj_close_rolling_med)
-    assert evaluation.measure_skill(usual.volume, predicted, level) > 0.9
+    assert add_up(usual.volume, {"naive": level, name: predicted}).score()[name]["skill"] > 0.9
     assert model.point["kind"] == "grid" and model.train_rows == len(rows)
 
 
