@@ -271,7 +271,7 @@ LEARNING = [
     Fault(
         "too few symbols to hold one out",
         "judged on later days, and told",
-        (f"{NEXT_DAY}::test_too_few_symbols_are_all_trained_on_and_judged_on_later_days",),
+        (f"{NEXT_DAY}::test_too_few_symbols_are_all_learned_from_and_judged_on_later_days",),
     ),
     Fault(
         "history too short",

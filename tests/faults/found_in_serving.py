@@ -5,6 +5,7 @@ from tests.faults.fault import Fault
 WIRE, WORKERS, LOAD = "tests/serving/test_wire.py", "tests/serving/test_workers.py", "tests/serving/test_load.py"
 LIMITS, LINK = "tests/serving/test_limits.py", "tests/serving/test_link.py"
 PROGRAM, BUNDLE = "tests/serving/test_program.py", "tests/serving/test_bundle.py"
+SPREAD, PAGE = "tests/serving/test_spread.py", "tests/serving/test_page.py"
 
 SERVING = [
     Fault("256 connections", "no collapse", (f"{LOAD}::test_256_connections_are_served_as_well_as_16",)),
@@ -63,5 +64,23 @@ SERVING = [
         "port out of range",
         "2 before any work",
         (f"{PROGRAM}::test_a_run_refuses_a_port_that_cannot_be_before_any_work",),
+    ),
+    Fault(
+        "an offer of another protocol with a body",
+        "read without it, and the next request too",
+        (f"{WIRE}::test_what_is_right_is_answered_and_the_next_request_too",),
+    ),
+    Fault(
+        "a level that no bundle holds; a model without quantiles",
+        "400 or 404 with a sentence",
+        (
+            f"{SPREAD}::test_levels_that_no_bundle_holds_are_refused_with_a_sentence",
+            f"{SPREAD}::test_a_model_without_them_says_how_they_come",
+        ),
+    ),
+    Fault(
+        "tables of the API on a phone, by keyboard",
+        "within reach",
+        (f"{PAGE}::test_all_of_a_phone_s_page_is_within_reach",),
     ),
 ]

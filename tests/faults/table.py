@@ -1,6 +1,13 @@
 """Every fault that must not break it: what is expected, and the tests that inject it, each beside what it tests."""
 
-from tests.faults import found, found_in_serving, found_in_updates
+from tests.faults import (
+    found,
+    found_in_diary,
+    found_in_serving,
+    found_in_storage,
+    found_in_training,
+    found_in_updates,
+)
 from tests.faults.fault import Fault
 
 CSV, INGEST, STORE = "tests/ingest/test_market_csv.py", "tests/ingest/test_prices.py", "tests/datasets/test_store.py"
@@ -142,5 +149,8 @@ FOUND = [
     *found.LEARNING,
     *found_in_serving.SERVING,
     *found_in_updates.UPDATES,
+    *found_in_diary.DIARY,
+    *found_in_storage.STORAGE,
+    *found_in_training.TRAINING,
 ]
 FAULTS |= dict(enumerate(FOUND, len(FAULTS) + 1))
