@@ -152,3 +152,15 @@ def test_charts_are_there(name):
 @each_notebook
 def test_nothing_secret_is_a_parameter(name):
     assert not re.search(r"token|password|secret|key", parameters_cell(name).source, re.IGNORECASE)
+
+
+OF_NO_DATA = {"0%", "1%", "10%", "80%", "90%", "100%"}  # percentages by definition
+OF_WHICH_DATA = ("Demo:", "652 symbols", "NBER")
+
+
+@each_notebook
+def test_a_result_in_the_text_says_of_which_data_it_is(name):
+    """The text stands below the outputs of any run: of the whole market, of somebody's own folder."""
+    for paragraph in (part for cell in text_cells(name) for part in cell.source.split("\n\n")):
+        results = set(re.findall(r"\d+(?:\.\d+)?%", paragraph)) - OF_NO_DATA
+        assert not results or any(word in paragraph for word in OF_WHICH_DATA), (results, paragraph)
