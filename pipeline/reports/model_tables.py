@@ -17,7 +17,7 @@ def models_table(scores: Scores, before: Scores, task: str) -> str:
     models = {name: model["mae"] for name, model in metrics["models"].items()}
     earlier = before.get(task, {}).get("models", {})
     naive = models.get("naive")
-    skills = {name: find_skill(error, naive) for name, error in models.items()} if naive else {}
+    skills = {name: read_skill(model, naive) for name, model in metrics["models"].items()} if naive else {}
     widest = max(map(abs, skills.values()), default=0.0)
     headings = ["model", "#mean absolute error, shares"]
     headings += ["#against naive"] * bool(skills) + ["#against the previous run"] * bool(earlier)
@@ -34,6 +34,11 @@ def models_table(scores: Scores, before: Scores, task: str) -> str:
         f"Tested on days from {escape(str(metrics['test_from']))} on. {tell_interval(metrics)} {tell_log_r2(metrics)}"
     )
     return table(headings, rows, "models") + note(told.strip())
+
+
+def read_skill(model: dict[str, Any], naive: float) -> float:
+    """Against naive on the rows that the model can answer, as training noted it; else by the errors over all rows."""
+    return float(model["skill"]) if is_number(model.get("skill")) else find_skill(model["mae"], naive)
 
 
 def tell_interval(metrics: dict[str, Any]) -> str:
