@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from obstore.store import AzureStore, GCSStore, S3Store
 
 URL = re.compile(r"(s3|gs|az|abfss)://")
-ADDRESS = re.compile(r"\S+://\S*")
+ADDRESS = re.compile(r"(?<!\S)\S+://\S*")
 LONGEST_CAUSE = 120  # characters
 INSTALL = "pip install -r deploy/storage/requirements.txt"
 KEPT = 2  # versions: whoever has just read the name of the one before still finds it

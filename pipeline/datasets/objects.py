@@ -31,7 +31,7 @@ SCHEMES = ("s3", "gs", "az", "abfss")
 URL = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://")
 SETTINGS = ("AWS_", "GOOGLE_", "AZURE_")  # variables of the environment that a store's client looks at
 INSTALL = "pip install -r deploy/storage/requirements.txt"
-ADDRESS = re.compile(r"\S+://\S*")
+ADDRESS = re.compile(r"(?<!\S)\S+://\S*")
 LONGEST_CAUSE = 120  # characters
 READ_AHEAD = 2**20  # bytes
 REQUEST_TIMEOUT = timedelta(seconds=120)  # a large part over a slow line, five MiB at a time
