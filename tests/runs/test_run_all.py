@@ -64,7 +64,8 @@ def test_a_second_run_runs_nothing_but_serve(demo):
     done = run_all("--run-dir", demo)
     assert done.returncode == 0, done.stderr
     assert "no drift since the previous model" in done.stdout
-    assert "report.html" in done.stdout.splitlines()[-1]
+    assert "report.html" in done.stdout.splitlines()[-2]
+    assert f"python -m serving --run-dir {demo}" in done.stdout.splitlines()[-1]
     assert list_states(demo) == {"ingest": "cached", "features": "cached", "train": "cached", "serve": "done"}
     assert RunFolder(demo).current("model").path == before
 
