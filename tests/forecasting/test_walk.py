@@ -13,7 +13,7 @@ from pipeline.forecasting.market_rows import is_held_out, number_symbols
 from pipeline.forecasting.next_day import results
 from pipeline.forecasting.next_day.features import NAMES
 from pipeline.forecasting.next_day.forecasts import answer_rows, collect_past_rows, unpack_inputs
-from pipeline.forecasting.next_day.judgement import judge_folds
+from pipeline.forecasting.next_day.judgement import forecast_all, judge_folds
 from pipeline.forecasting.next_day.plan import make_plan
 from pipeline.forecasting.next_day.rows import collect_rows
 from pipeline.forecasting.next_day.survey import collect_survey
@@ -72,6 +72,16 @@ def test_sums_of_tasks_are_the_scores_of_all_rows_of_the_test(walked):
     assert list(by_year) == [str(year) for year in np.unique(years)]
     for year, found in by_year.items():
         assert found["quantile trees"]["coverage"] == pytest.approx(inside[years == int(year)].mean(), abs=1e-6)
+
+
+def test_a_part_may_have_no_row_in_a_stretch(walked):
+    contestants = walked[4]
+    day = np.full(3, contestants[0].fold.test_day)  # all in the first stretch
+    inputs = walked[2]["show"].inputs[:3]
+    forecasts, _ = forecast_all(contestants, inputs, day)
+    assert not np.isnan(forecasts["linear"]).any()
+    nothing, _ = forecast_all(contestants, inputs[:0], day[:0])
+    assert len(nothing["linear"]) == 0
 
 
 def test_every_cut_has_every_row_once(walked):
