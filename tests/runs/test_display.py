@@ -17,13 +17,14 @@ from pipeline.runs.display import Display
 from pipeline.runs.results import RunResult, StageResult
 
 ROOT = Path(__file__).parents[2]
+NOT_OURS = ("NO_COLOR", "FORCE_COLOR", "SPARK_REMOTE")  # of the environment
 COLOUR = re.compile(rb"\x1b\[(\d+;)*3[0-7]m")
 
 
 def run_on_a_terminal(*arguments: str, **environment: str) -> bytes:
-    """Everything that run_all.py writes to a terminal of its own."""
+    """Everything that run_all.py, with a Spark of its own, writes to a terminal of its own."""
     mine, its = pty.openpty()
-    plain = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "FORCE_COLOR")}
+    plain = {name: value for name, value in os.environ.items() if name not in NOT_OURS}
     command = [sys.executable, "run_all.py", *arguments]
     with subprocess.Popen(command, cwd=ROOT, env=plain | {"TERM": "xterm"} | environment, stdout=its, stderr=its):
         os.close(its)
