@@ -106,7 +106,7 @@ def test_a_symbol_that_looks_like_a_formula_is_shown_as_it_is(tmp_path, ready_sp
     listed.write_text(listed.read_text().replace("^GSPC", FORMULA))
     assert run(tmp_path / "run", corpus, "-p", "NEXT_DAY", "true", **ready_spark).wait() == 0
     (served,) = tmp_path.glob("run/runs/*/04_serve.ipynb")
-    assert any(f"symbol {FORMULA}" in " ".join(text.split()) for text in list_texts(served))
+    assert any(f"0 {FORMULA} 20" in " ".join(text.split()) for text in list_texts(served))  # and the day
 
 
 ROOT = Path(__file__).parents[2]

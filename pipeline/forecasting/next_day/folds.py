@@ -4,7 +4,6 @@ A model that stands still for years is judged on what it never is asked in pract
 time (rolling-origin evaluation: Tashman, "Out-of-sample tests of forecasting accuracy", 2000).
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from itertools import pairwise
@@ -57,8 +56,3 @@ def cut_folds(test_day: int, last_day: int, count: int) -> tuple[Fold, ...]:
     first = EPOCH + timedelta(test_day)
     starts = [(go_back(first, -(years * number // count)) - EPOCH).days for number in range(count)]
     return tuple(Fold(start - CALIBRATION_DAYS, start, end) for start, end in pairwise([*starts, last_day + 1]))
-
-
-def find_latest(folds: Sequence[Fold], day: np.ndarray) -> int:
-    """The place of the last stretch that any of these days lies in; of the last one where there is no day."""
-    return max((place for place, fold in enumerate(folds) if fold.tests(day).any()), default=len(folds) - 1)

@@ -61,13 +61,16 @@ class Plan:
         return drawn
 
     def count_kinds(self, counts: np.ndarray, days: np.ndarray) -> tuple[int, np.ndarray]:
-        """The fewest rows that any fold has of any kind, and the rows that `make_plan` tells of."""
+        """The fewest rows that any fold has of any kind, and the rows that `make_plan` tells of.
+
+        What is published is a fold as well: it needs rows of the last year to be calibrated on.
+        """
         held_out, day, weight = list_counts(counts, days)
         judges = self.may_judge(held_out)
         kinds = np.array(
             [
                 [weight[chosen].sum() for chosen in (self.learns(fold, held_out, day), judges & fold.calibrates(day))]
-                for fold in self.folds
+                for fold in (*self.folds, *[self.latest] * self.refit)
             ]
         )
         tests = weight[self.find_roles(held_out, day)[2]].sum()
