@@ -169,7 +169,8 @@ def print_tables(contestants: list[Contestant]) -> None:
         cells = []
         for count in CONNECTIONS:
             pairs = zip(contestants[0].rates[count], other.rates[count], strict=True)
-            cells.append(f"{statistics.median(ours / theirs for ours, theirs in pairs):.2f}")
+            ratios = [ours / theirs for ours, theirs in pairs if theirs]  # waitress answers nobody among so many
+            cells.append(f"{statistics.median(ratios):.2f}" if ratios else "")
         print(f"| {other.name} | {' | '.join(cells)} |")
 
 
