@@ -236,16 +236,25 @@ def parse_url(url: str) -> ObjectPath:
     return ObjectPath(f"{scheme}://{parts.netloc}", parts.path.strip("/"))
 
 
-@cache
 def open_store(root: str) -> "type_of_store":
-    """The client of a bucket, one in each process. Raises ResourceError, with the remedy, where it cannot be had."""
+    """The client of a bucket, for the endpoint and the credentials that the environment names now.
+
+    Raises ResourceError, with the remedy, where it cannot be had.
+    """
+    settings = {name: value for name, value in os.environ.items() if name.startswith(SETTINGS)}
+    for name, value in settings.items():
+        if not value.isprintable():
+            raise ResourceError(f"{name} holds a line break or the like: set it again without.")
+    return make_client(root, frozenset(settings.items()))
+
+
+@cache
+def make_client(root: str, settings: frozenset[tuple[str, str]]) -> "type_of_store":
+    """The client, made once for each state of the environment: a kernel may set its credentials after a first try."""
     try:
         from obstore.store import from_url
     except ModuleNotFoundError:
         raise ResourceError(f"{root} is object storage, which needs its client: {INSTALL}") from None
-    for name, value in os.environ.items():
-        if name.startswith(SETTINGS) and not value.isprintable():
-            raise ResourceError(f"{name} holds a line break or the like: set it again without.")
     try:
         # An endpoint that begins with http:// was meant so; without one, no store is asked in clear text.
         return from_url(root, client_options={"allow_http": True, "timeout": REQUEST_TIMEOUT})  # type: ignore[return-value]  # no other kind has one of SCHEMES

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.datasets.objects import open_store, parse_url
+from pipeline.datasets.objects import parse_url
 from pipeline.datasets.places import open_place
 from pipeline.errors import InputError, ParameterError, ResourceError
 from pipeline.ingest.source import SAMPLE, open_source
@@ -81,13 +81,20 @@ def test_a_store_that_does_not_answer_is_one_line(url):
     assert f"{url}/" in line and "cannot be reached" in line and "127.0.0.1" not in line
 
 
+def test_a_kernel_that_sets_its_store_later_is_heard(url, store, monkeypatch):
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    with pytest.raises(ResourceError, match="cannot be reached"):
+        (open_place(url) / "word").write_bytes(b"hello")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", store.variables["AWS_ENDPOINT_URL"])
+    (open_place(url) / "word").write_bytes(b"hello")
+    assert (open_place(url) / "word").read_bytes() == b"hello"
+
+
 def test_a_secret_with_a_line_break_is_named_and_not_shown(url, monkeypatch):
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", f"{SECRET}\n")
-    open_store.cache_clear()
     with pytest.raises(ResourceError, match="AWS_SECRET_ACCESS_KEY holds a line break") as error:
         open_place(url).read_bytes()
     assert SECRET not in str(error.value)
-    open_store.cache_clear()
 
 
 def test_dry_run_looks_into_a_store_and_changes_nothing(url, store):

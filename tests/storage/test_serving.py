@@ -11,7 +11,6 @@ from pathlib import Path
 import httpx
 import pytest
 
-from pipeline.datasets.objects import open_store
 from pipeline.datasets.run_folder import RunFolder
 from serving.bundle import load_bundle
 from serving.errors import UnreadableError
@@ -106,7 +105,6 @@ def test_the_last_good_model_goes_on_while_the_store_is_away(tmp_path, serve, mo
     with start_s3() as away:
         for name, value in away.variables.items():
             monkeypatch.setenv(name, value)
-        open_store.cache_clear()
         url = f"s3://{BUCKET}/market"
         one = upload(url, tmp_path, 1.0)
         http = serve(url)
@@ -120,7 +118,6 @@ def test_the_last_good_model_goes_on_while_the_store_is_away(tmp_path, serve, mo
         two = upload(url, tmp_path, 2.0)
         wait_for(lambda: find_versions(http) == {two})
         assert http.get("/ready").json()["refused"] == {}
-    open_store.cache_clear()
 
 
 def test_a_notebook_loads_a_bundle_by_its_url(url, tmp_path):
