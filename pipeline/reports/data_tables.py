@@ -6,6 +6,7 @@ from typing import Any
 from pipeline.datasets.contract import FLAGS
 from pipeline.reports.drift import MODERATE, STRONG, Drift, Measure, tell_drift
 from pipeline.reports.markup import break_name, note, table
+from pipeline.reports.skill import tell_share
 
 
 def ledger_table(run: dict[str, Any]) -> str:
@@ -35,7 +36,7 @@ def examples_table(examples: list[dict[str, Any]]) -> str:
 def flags_table(run: dict[str, Any]) -> str:
     published = run.get("ledger", {}).get("published") or 1
     rows = [
-        [escape(FLAGS[name].meaning if name in FLAGS else name), f"{count:,}", f"{count / published:.2%}"]
+        [escape(FLAGS[name].meaning if name in FLAGS else name), f"{count:,}", tell_share(count / published)]
         for name, count in run.get("flags", {}).items()
     ]
     return table(["rule", "#rows", "#share"], rows) if rows else ""

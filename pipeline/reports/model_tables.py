@@ -7,6 +7,10 @@ from pipeline.reports.markup import break_name, note, table
 from pipeline.reports.scores import Scores, is_number
 from pipeline.reports.skill import LEAST, find_skill, tell_skill
 
+NAIVE = {
+    "same_day": "The naive answer is the mean of the last 30 days, vol_moving_avg itself.",
+    "next_day": "The naive answer is the geometric mean of the last five days.",
+}
 GROUPS = {"size": "decile of size", "spread": "decile of restlessness", "year": "year"}
 
 
@@ -16,9 +20,9 @@ def models_table(scores: Scores, before: Scores, task: str) -> str:
         return ""
     models = {name: model["mae"] for name, model in metrics["models"].items()}
     earlier = before.get(task, {}).get("models", {})
-    naive = models.get("naive")
-    skills = {name: read_skill(model, naive) for name, model in metrics["models"].items()} if naive else {}
-    widest = max(map(abs, skills.values()), default=0.0)
+    skills = find_skills(metrics)
+    # Of both questions: bars that stand on one page are of one scale.
+    widest = max((abs(skill) for one in scores.values() for skill in find_skills(one).values()), default=0.0)
     headings = ["model", "#mean absolute error, shares"]
     headings += ["#against naive"] * bool(skills) + ["#against the previous run"] * bool(earlier)
     rows = []
@@ -33,7 +37,14 @@ def models_table(scores: Scores, before: Scores, task: str) -> str:
     told = (
         f"Tested on days from {escape(str(metrics['test_from']))} on. {tell_interval(metrics)} {tell_log_r2(metrics)}"
     )
-    return table(headings, rows, "models") + note(told.strip())
+    return table(headings, rows, "models") + note(f"{NAIVE[task] if skills else ''} {told}".strip())
+
+
+def find_skills(metrics: dict[str, Any]) -> dict[str, float]:
+    """Of each model against naive; none where naive was not judged."""
+    models = metrics["models"]
+    naive = models["naive"]["mae"] if "naive" in models else None
+    return {name: read_skill(model, naive) for name, model in models.items()} if naive else {}
 
 
 def read_skill(model: dict[str, Any], naive: float) -> float:

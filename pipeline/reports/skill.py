@@ -1,4 +1,4 @@
-"""How an error compares with another one, in the same words wherever it is told."""
+"""Shares, and how an error compares with another one: in the same words wherever they are told."""
 
 LEAST = 0.001  # of the other error: less is no difference that anybody can use
 
@@ -6,6 +6,11 @@ LEAST = 0.001  # of the other error: less is no difference that anybody can use
 def find_skill(error: float, base: float) -> float:
     """The share of the base error that is gone: 0.052 where the error is 5.2% smaller. 0 where the base is 0."""
     return 1 - error / base if base else 0.0
+
+
+def tell_share(share: float) -> str:
+    """A share in percent. Only what is nothing at all reads as nothing: a few of many are "under 0.01%"."""
+    return "0%" if not share else "under 0.01%" if share < 0.0001 else f"{share:.2%}"
 
 
 def tell_skill(skill: float) -> str:

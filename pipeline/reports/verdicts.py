@@ -5,7 +5,7 @@ from typing import Any, TypedDict
 
 from pipeline.reports.drift import tell_drift
 from pipeline.reports.scores import TASKS
-from pipeline.reports.skill import LEAST, find_skill, tell_skill
+from pipeline.reports.skill import LEAST, find_skill, tell_share, tell_skill
 from pipeline.reports.track_record import tell_measures
 
 MADE_OF = (("features", "prices"), ("model", "features"))
@@ -36,7 +36,7 @@ def judge_rows(run: dict[str, Any]) -> Iterator[Verdict]:
     limit = run["parameters"].get("MAX_QUARANTINE_SHARE")
     if limit is not None and ledger["read"]:
         share = ledger["refused"] / ledger["read"]
-        yield say(share <= limit, f"{share:.2%} of the rows were refused; {limit:.2%} are allowed.")
+        yield say(share <= limit, f"Rows that were refused: {tell_share(share)}; {tell_share(limit)} are allowed.")
     for warning in run.get("warnings", []):
         yield say(False, f"The delivery: {warning}")
 

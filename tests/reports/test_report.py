@@ -19,7 +19,7 @@ from pipeline.reports.facts import gather_facts
 from pipeline.reports.refused import LONGEST
 from pipeline.reports.report import write_report
 from pipeline.reports.scrubbing import scrub_folder
-from pipeline.reports.skill import tell_skill
+from pipeline.reports.skill import tell_share, tell_skill
 from pipeline.reports.verdicts import judge
 from pipeline.runs.plan import make_plan
 from pipeline.runs.results import prune_runs
@@ -99,7 +99,7 @@ def test_the_ledger_is_told(spark, tmp_path):
     run["verdicts"] = judge(run)
     assert {verdict["what"]: verdict["kept"] for verdict in run["verdicts"]} == {
         "The ledger balances: 4 rows read, 3 published and 1 refused.": True,
-        "25.00% of the rows were refused; 5.00% are allowed.": False,
+        "Rows that were refused: 25.00%; 5.00% are allowed.": False,
     }
     report = write_report(run, None, tmp_path).read_text()
     for words in ("read, in 2 files", "1 files have no name", "seven fields is empty", "Open is zero", "33.33%"):
@@ -236,6 +236,13 @@ def test_a_first_run_has_no_empty_column(tmp_path):
 )
 def test_an_error_is_better_worse_or_equal(skill, told):
     assert tell_skill(skill) == told
+
+
+@pytest.mark.parametrize(
+    ("share", "told"), [(0, "0%"), (0.00001, "under 0.01%"), (0.0001, "0.01%"), (0.25, "25.00%"), (1, "100.00%")]
+)
+def test_a_few_of_many_are_not_told_as_nothing(share, told):
+    assert tell_share(share) == told
 
 
 @pytest.mark.parametrize(
