@@ -100,10 +100,11 @@ def run_stages(last: str) -> None:
 
 
 def set_repository(address: str) -> list[Path]:
-    """Write `address` (OWNER/NAME on GitHub) over the present one in badges, setup cells, README and this module."""
+    """Write `address` (OWNER/NAME on GitHub) over the present one, wherever it stands in the project."""
     if not re.fullmatch(r"[\w.-]+/[\w.-]+", address):
         raise ParameterError(f"{address!r} is not OWNER/NAME of a GitHub repository, for example octocat/market")
-    files = [*sorted((ROOT / "notebooks").glob("*.ipynb")), ROOT / "README.md", Path(__file__)]
+    named = [ROOT / "README.md", ROOT / ".github" / "CITATION.cff", Path(__file__)]
+    files = [*sorted((ROOT / "notebooks").glob("*.ipynb")), *named]
     for file in files:
         file.write_text(file.read_text().replace(REPOSITORY, address))
     return files

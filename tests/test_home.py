@@ -17,6 +17,8 @@ from packaging.markers import default_environment
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from pipeline.hosted import REPOSITORY
+
 ROOT = Path(__file__).parent.parent
 WORKFLOWS = sorted(ROOT.glob(".github/workflows/*.yml"))
 PYTHONS = ("3.11", "3.12", "3.13")
@@ -44,6 +46,12 @@ def test_workflows_and_forms_are_valid():
     forms = ROOT / ".github" / "ISSUE_TEMPLATE"
     check_schema("vendor.github-issue-config", forms / "config.yml")
     check_schema("vendor.github-issue-forms", *(path for path in forms.glob("*.yml") if path.name != "config.yml"))
+
+
+def test_the_citation_is_valid_and_names_the_same_repository_as_the_badges():
+    path = ROOT / ".github" / "CITATION.cff"
+    check_schema("vendor.citation-file-format", path)
+    assert yaml.safe_load(path.read_text())["repository-code"] == f"https://github.com/{REPOSITORY}"
 
 
 @each_workflow

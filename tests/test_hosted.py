@@ -61,13 +61,13 @@ def test_a_machine_of_kaggle_without_internet_is_told_what_to_switch_on(tmp_path
 
 
 def test_one_command_sets_the_address_everywhere(tmp_path):
-    for name in ("notebooks", "pipeline", "README.md"):
+    for name in ("notebooks", "pipeline", ".github", "README.md"):
         copy = shutil.copytree if (hosted.ROOT / name).is_dir() else shutil.copy
         copy(hosted.ROOT / name, tmp_path / name)
     command = [sys.executable, "-m", "pipeline.hosted", "octocat/market"]
     subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
-    files = [*tmp_path.glob("notebooks/*.ipynb"), tmp_path / "README.md"]
-    assert len(files) == 5
+    files = [*tmp_path.glob("notebooks/*.ipynb"), tmp_path / "README.md", tmp_path / ".github" / "CITATION.cff"]
+    assert len(files) == 6
     for file in files:
         assert "octocat/market" in file.read_text()
         assert hosted.REPOSITORY not in file.read_text()
