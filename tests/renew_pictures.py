@@ -1,7 +1,8 @@
 """Make the README's picture of a run: python -m tests.renew_pictures RUN_FOLDER [SYMBOL]
 
-It shows what the run left: the page with a symbol's forecast, the heat map of the grid, how the intervals held, and
-what the terminal said. Take a run of the whole market: that is what the project is for. Needs Chromium.
+It shows what the run left: the page with a symbol's forecast and its track record, what the terminal said, the heat
+map of the grid, and how the forecasts of the last sessions held. Take the run whose numbers stand in the README, with a
+diary: `python -m pipeline.diary replay --run-dir RUN_FOLDER`. Needs Chromium.
 """
 
 import base64
@@ -26,13 +27,13 @@ from tests.conftest import CHROMIUM
 
 PICTURE = ROOT / ".github" / "pictures" / "project.png"
 LARGEST = 500_000  # bytes
-COMMAND = "python run_all.py --params params/full.yaml"
+COMMAND = "python run_all.py --params params/full.yaml -p SOURCE folder -p DATA_DIR FOLDER"
 BOARD = """<style>
 body { margin: 0; padding: 20px; background: #eef1f5; width: 1400px; box-sizing: border-box; display: grid;
        grid-template-columns: 640px 1fr; gap: 20px; align-items: start; }
 img { width: 100%; display: block; border: 1px solid #cfd6df; border-radius: 8px; background: #fff; }
 div { display: grid; gap: 20px; }
-</style><img src="{page}"><div><img src="{terminal}"><img src="{map}"><img src="{promise}"></div>"""
+</style><img src="{page}"><div><img src="{terminal}"><img src="{map}"><img src="{record}"></div>"""
 
 
 @contextmanager
@@ -48,12 +49,20 @@ def serve(run: Path) -> Iterator[str]:
 
 def take_page(browser: Browser, address: str, symbol: str) -> bytes:
     """The page, with the forecast of a symbol."""
-    page = browser.new_page(viewport={"width": 800, "height": 1130}, device_scale_factor=1.5)
+    page = browser.new_page(viewport={"width": 800, "height": 1290}, device_scale_factor=1.5)
     page.goto(address)
     page.fill("#symbol", symbol)
     page.press("#symbol", "Enter")
     page.wait_for_selector("#chart rect.bar")
+    page.wait_for_selector("#record rect.bar")
     return page.screenshot()
+
+
+def take_record(browser: Browser, address: str) -> bytes:
+    """The part of the track record that tells of the replay, with its chart."""
+    page = browser.new_page(viewport={"width": 800, "height": 900}, device_scale_factor=1.5)
+    page.goto(f"{address}/track-record")
+    return page.locator("section[aria-labelledby=replay-title]").screenshot()
 
 
 def draw_terminal(browser: Browser, run: Path) -> bytes:
@@ -91,9 +100,13 @@ def main(run: Path, symbol: str) -> None:
     version = run / "model" / (run / "model" / "CURRENT").read_text().strip()
     with sync_playwright() as play, serve(run) as address:
         browser = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        pictures = {"page": take_page(browser, address, symbol), "terminal": draw_terminal(browser, run)}
-        charts = {"map": (version / "grid.png").read_bytes(), "promise": (version / "coverage.png").read_bytes()}
-        whole = compose(browser, pictures | charts)
+        pictures = {
+            "page": take_page(browser, address, symbol),
+            "terminal": draw_terminal(browser, run),
+            "map": (version / "grid.png").read_bytes(),
+            "record": take_record(browser, address),
+        }
+        whole = compose(browser, pictures)
     PICTURE.parent.mkdir(exist_ok=True)
     Image.open(io.BytesIO(whole)).convert("RGB").quantize(128).save(PICTURE, optimize=True)
     size = PICTURE.stat().st_size
