@@ -33,7 +33,7 @@ INTERVAL = {
 }
 QUANTILES = {
     "type": "object",
-    "description": "Volume in shares at each level that was asked for: so likely it stays below",
+    "description": "Volume in shares at each level that was asked for: the probability that it stays below",
     "additionalProperties": WHOLE,
 }
 MEAN = {**WHOLE, "description": "the expected Volume: better than the median where squares of errors count, and sums"}
@@ -70,10 +70,11 @@ RECORD = {
 SCHEMAS: dict[str, dict[str, object]] = {
     "Answer": {
         "type": "object",
-        "description": "The volume is the median. The interval is one of distributional conformal prediction: the "
-        "levels at which the learned distribution is cut were right in a later period, for each class of size. "
-        "Quantiles are cut at levels corrected by the same period; the interval is a little wider than those at 0.1 "
-        "and 0.9, by a margin for the years to come",
+        "description": "The volume is the median. The interval lies between two quantiles of what training has seen. "
+        "They were moved until 80% of the days of a later period lay between them, for each class of size "
+        "(distributional conformal prediction: Chernozhukov, Wüthrich and Zhu, 2021). Quantiles that are asked for are "
+        "corrected by the same period. The interval is a little wider than those at 0.1 and 0.9: a margin for the "
+        "years to come",
         "required": ["volume"],
         "properties": {
             **INTERVAL,
@@ -120,8 +121,10 @@ SCHEMAS: dict[str, dict[str, object]] = {
     },
     "Forecast": {
         "type": "object",
-        "description": "The interval is split conformal: quantiles of the actual Volume by its forecast in a later "
-        "period, for each class of size",
+        "description": "The interval was widened or narrowed until 80% of the days of a later year lay inside, for "
+        "each class of size (split conformal prediction). What it is made of was chosen in training: the symbol's "
+        "usual errors, or trees that learned the quantiles (conformalized quantile regression: Romano, Patterson and "
+        "Candès, 2019)",
         "required": ["symbol", "date", "volume", "low", "high"],
         "properties": {
             **FORECAST,
@@ -195,10 +198,10 @@ SCHEMAS: dict[str, dict[str, object]] = {
     },
 }
 RESPONSES = {
-    "BadRequest": "The request cannot be answered; field names what is wrong",
+    "BadRequest": "The request cannot be answered; field says which part of it is wrong",
     "NotFound": "There is no such thing",
     "TooLarge": "The body is larger than 2 MB",
-    "WrongType": "The body is of another type than this takes, or its type is not said",
+    "WrongType": "The body is of another type than this takes, or its Content-Type is missing",
     "NoKey": "Through a public link: its key is missing or wrong",
     "TooLong": "The address is longer than 8,000 characters",
     "TooMany": "Through a public link: more than 120 requests in a minute; Retry-After says when to come back",
@@ -241,7 +244,7 @@ def describe_api(app: Flask, prefix: str = "") -> dict[str, Any]:
     levels = {
         "type": "string",
         "pattern": f"^{LEVEL}(,{LEVEL}){{0,{MOST_LEVELS - 1}}}$",
-        "description": f"levels from {LOWEST} to {HIGHEST}, separated by commas: so likely Volume stays below",
+        "description": f"levels from {LOWEST} to {HIGHEST}, separated by commas: how likely Volume stays below",
     }
     mean = {**detail, "description": "true for the expected Volume as well; the answer itself is the median"}
     optional = {"detail": (detail, "true"), "quantiles": (levels, "0.1,0.5,0.9"), "mean": (mean, "true")}

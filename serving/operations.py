@@ -17,7 +17,7 @@ def add_operations(app: Flask, models: ModelWatch, shared: Shared) -> None:
           operationId: health
           summary: The server runs
           responses:
-            '200': {description: It does, content: {application/json: {schema: {type: object}}}}
+            '200': {description: The server runs, content: {application/json: {schema: {type: object}}}}
         """
         return answer_json({"status": "ok"})
 

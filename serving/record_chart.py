@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-WIDTH, HEIGHT, TOP, BOTTOM, LEFT = 720, 180, 10, 150, 44
+WIDTH, HEIGHT, TOP, BOTTOM, LEFT = 720, 180, 10, 150, 64
 PROMISED = 0.8
 
 
