@@ -29,6 +29,7 @@ from typing import Any
 from pipeline.datasets.lock import TOKEN_VARIABLE, hold_run, publish_right
 from pipeline.datasets.objects import ObjectPath
 from pipeline.datasets.places import Place, look_at, remove, replace_pointer
+from pipeline.datasets.scratch import find_scratch, make_scratch
 from pipeline.datasets.store import CURRENT, MANIFEST, TIME_FORMAT, VERSION_NAME, Draft, next_time
 from pipeline.environment import set_variables
 from pipeline.errors import LockedError, ResourceError
@@ -43,21 +44,12 @@ class PublishingInStore:
 
     def __init__(self, path: ObjectPath) -> None:
         self.path = path
-        name = hashlib.sha256(str(path).encode()).hexdigest()[:16]
-        self.here = Path(tempfile.gettempdir()) / f"market-runs-{os.getuid()}" / name
-
-    def make_folder(self) -> None:
-        """Make the folder on this machine, for nobody else to look into. Raises ResourceError if it is not ours."""
-        home = self.here.parent
-        home.mkdir(mode=0o700, exist_ok=True)
-        if home.stat().st_uid != os.getuid():
-            raise ResourceError(f"{home} belongs to somebody else: set TMPDIR to a folder of your own.")
-        self.here.mkdir(exist_ok=True)
+        self.here = find_scratch(path)
 
     @contextmanager
     def hold(self) -> Iterator[str]:
         """Hold the run folder on this machine, and note what is current: what this run publishes replaces that."""
-        self.make_folder()
+        make_scratch(self.here)
         with hold_run(self.here, str(self.path)) as token, set_variables({BASE_VARIABLE: ""}):
             self.note_base()
             yield token
@@ -78,7 +70,7 @@ class PublishingInStore:
         base |= self.read_base([name for name in (dataset, *list_inputs(dataset)) if name not in base])
         home = self.path / dataset
         attempts = home / f"{next_time(home)}-{make_mark()}"
-        self.make_folder()
+        make_scratch(self.here)
         scratch = Path(tempfile.mkdtemp(prefix="draft-", dir=self.here))
         draft = ObjectDraft(self.here, dataset, scratch, attempts, self.path, base)
         draft.at_end = weakref.finalize(draft, discard, scratch, attempts)

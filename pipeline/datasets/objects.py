@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from fnmatch import fnmatchcase
 from functools import cache
 from io import SEEK_CUR, SEEK_END, SEEK_SET, BufferedReader, BytesIO, RawIOBase
 from stat import S_IFREG
@@ -110,8 +111,12 @@ class ObjectPath:
 
     def write_bytes(self, data: "bytes | memoryview", mode: "PutMode" = "overwrite") -> None:
         """Put an object. Raises LockedError if `mode` asks for a state that is no more."""
-        with explain(self):
-            open_store(self.root).put(self.key, data, mode=mode, use_multipart=None if mode == "overwrite" else False)
+        try:
+            with explain(self):
+                whole = None if mode == "overwrite" else False
+                open_store(self.root).put(self.key, data, mode=mode, use_multipart=whole)
+        except FileNotFoundError:
+            raise ResourceError(f"{self} cannot be written: there is no {self.root}. Make it first.") from None
 
     def write_text(self, text: str) -> None:
         self.write_bytes(text.encode())
@@ -159,6 +164,10 @@ class ObjectPath:
             for batch in open_store(self.root).list(self.key or None):
                 yield from self.tell(batch)
 
+    def glob(self, pattern: str) -> "Iterator[ObjectPath]":
+        """The objects directly below whose name fits a pattern."""
+        return (path for path, _ in self.list_files() if fnmatchcase(path.name, pattern))
+
     def tell(self, entries: "Sequence[ObjectMeta]") -> "Iterator[tuple[ObjectPath, ObjectStat]]":
         for entry in entries:
             if entry["path"] != self.key:  # some programs put an empty object where they mean a folder
@@ -168,7 +177,7 @@ class ObjectPath:
         """The object as a file of which a part is fetched when it is read."""
         return BufferedReader(ObjectFile(self), READ_AHEAD)
 
-    def mkdir(self) -> None:
+    def mkdir(self, parents: bool = False, exist_ok: bool = False) -> None:
         """Nothing: a folder is there as soon as there is something in it."""
 
     def unlink(self, missing_ok: bool = True) -> None:

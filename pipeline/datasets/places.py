@@ -11,7 +11,7 @@ import uuid
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from io import BufferedReader
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 Place = Path | ObjectPath
 Choice = TypeVar("Choice")
+Read = TypeVar("Read")
 ATTEMPT_PREFIX = ".attempt-"
 AT_ONCE = 8  # objects that a process fetches at once
 
@@ -157,14 +158,21 @@ def open_seekable(file: Place) -> Path | BufferedReader:
     return file if isinstance(file, Path) else file.open_seekable()
 
 
-def read_in_order(root: Place, reads: Iterable[Callable[[], bytes]]) -> Iterator[bytes]:
+def read_end(file: Place, size: int) -> bytes:
+    """The last bytes of a file, at most `size`."""
+    with file.open("rb") if isinstance(file, Path) else file.open_seekable() as opened:
+        opened.seek(max(0, opened.seek(0, os.SEEK_END) - size))
+        return opened.read()
+
+
+def read_in_order(root: Place, reads: Iterable[Callable[[], Read]]) -> Iterator[Read]:
     """What each call reads from a place, in order. From a store several are fetched at once, a few ahead: a request
     takes longer to be answered than to be sent.
     """
     if isinstance(root, Path):
         yield from (read() for read in reads)
         return
-    waiting: deque[Future[bytes]] = deque()
+    waiting: deque[Future[Read]] = deque()
     with ThreadPoolExecutor(AT_ONCE) as pool:
         try:
             for read in reads:
@@ -200,11 +208,38 @@ def replace_pointer(pointer: Place, seen: Sight, text: str) -> None:
     """
     if isinstance(pointer, Path):
         write_atomically(pointer, text)
+    else:
+        put_if_seen(pointer, seen, text.encode())
+
+
+def replace_file(file: Place, seen: Sight, data: bytes, beside: Place) -> None:
+    """Replace a file, which is there whole or not at all at every moment, also after a loss of power. As for a pointer
+    a store takes it only if the file is what was seen. beside: a name for a folder's file that is not whole yet.
+
+    Raises LockedError if somebody else was quicker, OSError where a folder cannot be written.
+    """
+    if isinstance(file, ObjectPath):
+        put_if_seen(file, seen, data)
         return
+    assert isinstance(beside, Path)
     try:
-        pointer.write_bytes(text.encode(), seen.state or "create")
+        with beside.open("wb") as written:
+            written.write(data)
+            written.flush()
+            os.fsync(written.fileno())
+        file.parent.mkdir(exist_ok=True)
+        beside.replace(file)
+    except OSError:
+        with suppress(OSError):
+            beside.unlink()
+        raise
+
+
+def put_if_seen(path: ObjectPath, seen: Sight, data: bytes) -> None:
+    try:
+        path.write_bytes(data, seen.state or "create")
     except LockedError:  # or this very put was answered by a line that broke, and was sent again
-        if look_at(pointer).data != text.encode():
+        if look_at(path).data != data:
             raise
 
 

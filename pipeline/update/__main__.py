@@ -12,7 +12,6 @@ from rich.console import Console
 from pipeline.clock import read_clock, read_time
 from pipeline.errors import ParameterError, PipelineError, ResourceError
 from pipeline.signals import Interrupted, catch_signals
-from pipeline.update.folder import find_folder
 from pipeline.update.followed import read_symbols
 from pipeline.update.market import RATE, update_folder
 from pipeline.update.summary import show_result
@@ -37,7 +36,7 @@ def main() -> int:
     try:
         with catch_signals():
             result = update_folder(
-                find_folder(options.data_dir),
+                options.data_dir,
                 read_symbols(options.symbols, "--symbols") if options.symbols is not None else None,
                 read_rate(options.rate),
                 options.full,
@@ -63,7 +62,7 @@ def main() -> int:
 def read_arguments() -> argparse.Namespace:
     about = "Bring a folder in the layout of the Kaggle set up to the last session that has closed."
     parser = argparse.ArgumentParser(prog="python -m pipeline.update", description=about, epilog=EXIT_CODES)
-    parser.add_argument("--data-dir", required=True, metavar="FOLDER", help="begun if it is not there")
+    parser.add_argument("--data-dir", required=True, metavar="FOLDER", help="or its URL; begun if it is not there")
     parser.add_argument("--symbols", metavar="FILE", help="only these, a symbol a line; or a list: AAPL,BRK.B,^GSPC")
     help_rate = f"requests a second at most; default {RATE:g}, two in five seconds"
     parser.add_argument("--rate", default=str(RATE), metavar="NUMBER", help=help_rate)

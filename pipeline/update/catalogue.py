@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
-from pathlib import Path
 
+from pipeline.datasets.places import Place
 from pipeline.errors import InputError
 from pipeline.update.folder import MarketFolder
 from pipeline.update.ledger import IDENTIFIED, Entry
@@ -25,7 +25,7 @@ class Catalogue:
 
     metadata: Rows
     listed: Rows | None
-    files: dict[str, list[Path]]
+    files: dict[str, list[Place]]
     warning: str = ""
     is_current: bool = True
 
@@ -67,12 +67,13 @@ def read_catalogue(folder: MarketFolder, now: datetime) -> Catalogue:
 
     Raises InputError for metadata that cannot be read, and for a folder without any where the directory cannot be had.
     """
-    metadata = read_metadata(folder.metadata.read_bytes()) if folder.metadata.exists() else {}
+    data = folder.read(folder.metadata)
+    metadata = {} if data is None else read_metadata(data)
     files = folder.list_files(dict.fromkeys(metadata, ""))
     try:
         listing = fetch_listing(now)
     except DirectoryError as error:
-        if not folder.metadata.exists():
+        if data is None:
             raise InputError(
                 f"{folder.root} begins with NASDAQ's symbol directory, which cannot be had: {error}. Try again later."
             ) from error
@@ -92,5 +93,5 @@ def write_metadata(folder: MarketFolder, catalogue: Catalogue, entries: Mapping[
         return
     unsure = [symbol for symbol in catalogue.files if symbol not in entries or entries[symbol].state not in IDENTIFIED]
     data = format_metadata(merge_metadata(catalogue.metadata, catalogue.listed, unsure))
-    if not folder.metadata.exists() or folder.metadata.read_bytes() != data:
+    if folder.read(folder.metadata) != data:
         folder.replace(folder.metadata, data)

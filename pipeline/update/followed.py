@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
+from pipeline.datasets.places import open_place
 from pipeline.errors import ParameterError
-from pipeline.update.folder import MarketFolder, find_folder
+from pipeline.update.folder import MarketFolder
 from pipeline.update.plan import is_symbol
 
 
@@ -32,7 +33,7 @@ def choose_symbols(text: str, source: str, data_dir: str) -> list[str]:
     """
     if source != "folder" or not data_dir:
         raise ParameterError("UPDATE keeps a folder current: give it as DATA_DIR, with SOURCE folder.")
-    folder = MarketFolder(find_folder(data_dir).expanduser())
+    folder = MarketFolder(open_place(data_dir).expanduser())
     if text:
         return read_symbols(text, "SYMBOLS")
     filed = [symbol for symbol in folder.list_files({}) if is_symbol(symbol)]

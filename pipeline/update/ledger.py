@@ -6,15 +6,16 @@ The next update, or the end of this one, makes them a new updates.json.
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
-from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import pandas as pd
 
-from pipeline.update.folder import HOME, MarketFolder, explain_full
+from pipeline.datasets.journal import Journal, open_journal, read_journal
+from pipeline.datasets.places import Place
+from pipeline.update.folder import JOURNAL, MarketFolder, explain_full
 
 LEDGER = "updates.json"
 STATES = {
@@ -60,9 +61,10 @@ class Entry:
 class Ledger:
     """The entries of a folder by symbol, the journal's included. Made by `open_ledger`."""
 
-    def __init__(self, entries: dict[str, Entry], journal: IO[str]) -> None:
+    def __init__(self, entries: dict[str, Entry], journal: Journal, path: Place) -> None:
         self.entries = entries
         self.journal = journal
+        self.path = path
 
     def get(self, symbol: str) -> Entry | None:
         return self.entries.get(symbol)
@@ -70,44 +72,42 @@ class Ledger:
     def put(self, symbol: str, entry: Entry) -> None:
         self.entries[symbol] = entry
         try:
-            self.journal.write(json.dumps({symbol: shorten(entry)}) + "\n")
-            self.journal.flush()
+            self.journal.add(json.dumps({symbol: shorten(entry)}))
         except OSError as error:
-            raise explain_full(Path(self.journal.name), error) from error
+            raise explain_full(self.path, error) from error
 
 
 @contextmanager
 def open_ledger(folder: MarketFolder) -> Iterator[Ledger]:
     """The ledger of a folder, for writing. updates.json is replaced at the end of the block, however it ends."""
-    path = folder.home / "journal"
-    entries = read_entries(folder.root)
-    with path.open("a") as journal:
-        ledger = Ledger(entries, journal)
-        if path.stat().st_size:
-            journal.write("\n")  # the line that a kill cut short stays alone
+    path = folder.root / JOURNAL
+    with closing(open_journal(path)) as journal:
+        entries = parse_entries(folder.read(folder.root / LEDGER) or b"", journal.read())
         try:
-            yield ledger
+            yield Ledger(entries, journal, path)
         finally:
-            if path.stat().st_size:
+            if not journal.is_empty():
                 found = {symbol: shorten(entries[symbol]) for symbol in sorted(entries)}
                 lines = ",\n".join(f"{json.dumps(symbol)}: {json.dumps(entry)}" for symbol, entry in found.items())
                 folder.replace(folder.root / LEDGER, f"{{\n{lines}\n}}\n".encode())
-                journal.truncate(0)
+                journal.clear()
 
 
-def read_entries(root: Path) -> dict[str, Entry]:
-    """Symbol -> entry, as the last update left them, also if it was killed.
+def read_entries(root: Place) -> dict[str, Entry]:
+    """Symbol -> entry, as the last update left them, also if it was killed."""
+    lines = read_journal(root / JOURNAL)  # before the ledger, which gets them at an update's end
+    path = root / LEDGER
+    return parse_entries(path.read_bytes() if path.exists() else b"", lines)
 
-    What cannot be read counts as never asked.
-    """
+
+def parse_entries(ledger: bytes, journal: list[str]) -> dict[str, Entry]:
+    """What cannot be read counts as never asked."""
     found: dict[str, Any] = {}
-    for path, split in ((root / LEDGER, False), (root / HOME / "journal", True)):
-        text = path.read_text(errors="replace") if path.exists() else ""
-        for piece in text.splitlines() if split else [text]:
-            try:
-                found |= json.loads(piece)
-            except (ValueError, TypeError, RecursionError):
-                continue
+    for text in (ledger.decode(errors="replace"), *journal):
+        try:
+            found |= json.loads(text)
+        except (ValueError, TypeError, RecursionError):
+            continue
     return {symbol: entry for symbol, values in found.items() if (entry := read_entry(values)) is not None}
 
 
@@ -131,7 +131,7 @@ def shorten(entry: Entry) -> dict[str, str | int]:
     return {name: value for name, value in values.items() if name in COLUMNS or value}
 
 
-def read_ledger(root: Path) -> pd.DataFrame:
+def read_ledger(root: Place) -> pd.DataFrame:
     """The ledger for people: symbol, state, through, rows, added, note; a row for each symbol, by symbol.
 
     through: text, YYYY-MM-DD or "". No row if there never was an update.

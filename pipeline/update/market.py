@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterable
 from contextlib import closing
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipeline.datasets.places import Place, open_place
 from pipeline.errors import ResourceError
 from pipeline.update.asking import ask_all, ask_patiently
 from pipeline.update.catalogue import read_catalogue, write_metadata
@@ -25,7 +25,7 @@ INSTALL = "pip install -r pipeline/update/requirements.txt"
 
 
 def update_folder(
-    root: Path,
+    root: Place | str,
     symbols: Iterable[str] | None = None,
     rate: float = RATE,
     full: bool = False,
@@ -34,12 +34,13 @@ def update_folder(
 ) -> UpdateResult:
     """Bring a folder of CSVs up to the last session that closed four hours before `now`.
 
-    symbols: who is followed, in NASDAQ's or Yahoo's spelling; None for all of the folder and of NASDAQ's directory.
-    rate: requests a second at most. full: fetch all rows of every symbol. tell: gets what a person should know, line by
-    line. Raises ResourceError without yfinance, InputError for a folder that cannot be one or cannot be begun,
-    LockedError if another update holds it. The result's `check` says whether it is good enough.
+    root: or its path as text, or a URL. symbols: who is followed, in NASDAQ's or Yahoo's spelling; None for all of the
+    folder and of NASDAQ's directory. rate: requests a second at most. full: fetch all rows of every symbol. tell: gets
+    what a person should know, line by line. Raises ResourceError without yfinance or where the folder cannot be
+    written, InputError for one that cannot be a folder or cannot be begun, LockedError if another update holds it. The
+    result's `check` says whether it is good enough.
     """
-    root, now = root.expanduser(), now or datetime.now(UTC)
+    root, now = open_place(root).expanduser(), now or datetime.now(UTC)
     result = UpdateResult(root, find_final_session(now))
     with closing(open_yahoo(rate)) as yahoo, hold_folder(root) as folder, open_ledger(folder) as ledger:
         catalogue = read_catalogue(folder, now)

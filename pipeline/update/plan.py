@@ -1,9 +1,11 @@
 """Whom to ask: the symbols that are followed, less those that have had their answer."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
+from functools import partial
 
+from pipeline.datasets.places import read_in_order
 from pipeline.errors import ParameterError
 from pipeline.update.catalogue import Catalogue
 from pipeline.update.folder import read_last_day
@@ -35,7 +37,8 @@ def make_plan(
         followed = sorted(catalogue.files.keys() | catalogue.list_unfiled())
     else:
         followed = sorted({catalogue.find(check_symbol(name)) for name in symbols})
-    tasks = []
+    tasks: list[Task] = []
+    settled: list[Task] = []
     for symbol in followed:
         entry = note_listing(ledger.get(symbol) or Entry(""), symbol, catalogue, session)
         if symbols is None and entry.state == "delisted":
@@ -45,11 +48,23 @@ def make_plan(
         if spelling is None:
             entry = replace(entry, state="missing", note="Yahoo has no spelling for such a symbol")
             ledger.put(symbol, entry)
-        elif not is_settled(entry, read_last_day(files[0]) if files else None, session, full, now):
-            row = (catalogue.listed or {}).get(symbol)
-            kind = None if row is None else ETFS if row["ETF"] == "Y" else STOCKS
-            tasks.append(Task(symbol, spelling, files, kind, entry))
-    return Plan(tuple(followed), tuple(tasks))
+            continue
+        row = (catalogue.listed or {}).get(symbol)
+        kind = None if row is None else ETFS if row["ETF"] == "Y" else STOCKS
+        tasks.append(Task(symbol, spelling, files, kind, entry))
+        if is_settled(entry, session, full, now):
+            settled.append(tasks[-1])
+    unchanged = find_unchanged(settled)
+    return Plan(tuple(followed), tuple(task for task in tasks if task.symbol not in unchanged))
+
+
+def find_unchanged(tasks: Sequence[Task]) -> set[str]:
+    """The symbols whose file ends where the ledger says, or is absent where it knows of none."""
+    files = {task.symbol: task.files[0] for task in tasks if task.files}
+    reads = [partial(read_last_day, file) for file in files.values()]
+    days = dict(zip(files, read_in_order(next(iter(files.values())), reads), strict=True)) if files else {}
+    ends = {symbol: day.isoformat() for symbol, day in days.items() if day}
+    return {task.symbol for task in tasks if task.before.through == ends.get(task.symbol, "")}
 
 
 def is_symbol(name: str) -> bool:
@@ -77,11 +92,9 @@ def note_listing(entry: Entry, symbol: str, catalogue: Catalogue, session: date)
     return replace(entry, absences=entry.absences + 1, missed=session.isoformat())
 
 
-def is_settled(entry: Entry, last: date | None, session: date, full: bool, now: datetime) -> bool:
-    """Whether a symbol has had its answer for this session. last: the last day in its file, None without a file."""
-    if entry.through != (last.isoformat() if last else ""):
-        return False  # never asked for, or somebody has changed the file
-    if entry.state == "missing" and last is None and entry.session:
+def is_settled(entry: Entry, session: date, full: bool, now: datetime) -> bool:
+    """Whether a symbol has had its answer for this session, if its file still is what the ledger knows."""
+    if entry.state == "missing" and not entry.through and entry.session:
         waited = (session - date.fromisoformat(entry.session)).days
         return waited < WAITS[min(entry.tries, len(WAITS)) - 1]
     if entry.session != session.isoformat() or (full and entry.whole != entry.session):

@@ -3,8 +3,8 @@
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import date
-from pathlib import Path
 
+from pipeline.datasets.places import Place
 from pipeline.errors import InputError, QualityError
 from pipeline.update.ledger import Entry
 
@@ -20,7 +20,7 @@ class UpdateResult:
     ended before its time, "" if it did not.
     """
 
-    root: Path
+    root: Place
     session: date
     entries: dict[str, Entry] = field(default_factory=dict)
     asked: int = 0

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 from datetime import date, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipeline.datasets.places import Place
 from pipeline.ingest.delivery import FOLDERS
 from pipeline.update import judgement
 from pipeline.update.bars import Answer, BarFile, UnusableFileError, format_bars
@@ -29,7 +29,7 @@ class Task:
 
     symbol: str
     spelling: str
-    files: tuple[Path, ...]
+    files: tuple[Place, ...]
     folder: str | None
     before: Entry
 
@@ -58,7 +58,7 @@ def update_symbol(task: Task, folder: MarketFolder, yahoo: "Yahoo", final: date,
         if len(task.files) > 1:
             raise HeldError(f"there are two files, in {' and '.join(path.parent.name for path in task.files)}")
         if task.files:
-            file = read_file(task.files[0])
+            file = read_file(task.files[0], folder)
             if len(file.lines) > 1 and not file.bars:
                 raise HeldError("no row of the file can be read")
         last = file.last_day
@@ -77,12 +77,15 @@ def update_symbol(task: Task, folder: MarketFolder, yahoo: "Yahoo", final: date,
         return Outcome("held", file.last_day, len(file.bars), note=str(error), whole=whole)
 
 
-def read_file(path: Path) -> BarFile:
+def read_file(path: Place, folder: MarketFolder) -> BarFile:
     """Raises UnusableFileError, also for a dead link or a folder of that name."""
     try:
-        return BarFile.parse(path.read_bytes())
+        data = folder.read(path)
     except OSError as error:
         raise UnusableFileError(f"the file cannot be read: {error.strerror}") from error
+    if data is None:
+        raise UnusableFileError("the file cannot be read: it is not there")
+    return BarFile.parse(data)
 
 
 def write_new(task: Task, folder: MarketFolder, answer: Answer) -> Outcome:

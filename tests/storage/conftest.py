@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.storage.stores import Store, start_azure, start_s3
+from tests.update.conftest import days, open_market, real_bars  # noqa: F401  fixtures of the tests of updates
 
 
 @pytest.fixture(scope="session")

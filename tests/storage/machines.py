@@ -16,7 +16,7 @@ from pipeline.datasets.lock import TOKEN_VARIABLE
 from pipeline.datasets.object_publishing import BASE_VARIABLE
 
 SERVER = multiprocessing.get_context("forkserver")
-SERVER.set_forkserver_preload(["tests.storage.test_publishing", "obstore"])
+SERVER.set_forkserver_preload(["tests.storage.test_publishing", "obstore", "pipeline.update.yahoo"])
 
 
 @dataclass

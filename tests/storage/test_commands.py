@@ -146,11 +146,6 @@ def test_input_that_is_not_there_is_named(url, what):
         open_source("folder", url)
 
 
-def test_an_update_refuses_a_url_in_a_sentence(url):
-    done = call("-m", "pipeline.update", "--data-dir", url)
-    assert done.returncode == 2 and "not a URL" in done.stderr
-
-
 def test_sql_says_what_it_cannot_do_with_a_url(url):
     publish(url, 1)
     done = call("-m", "pipeline.sql", "--run-dir", url)

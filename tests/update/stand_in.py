@@ -245,9 +245,11 @@ def make_handler(state: StandIn) -> type[BaseHTTPRequestHandler]:
                     self.answer(429, "Too Many Requests\r\n", "text/html")
                 case "503":
                     self.answer(503, "<html></html>", "text/html")
-                case "hang":
+                case "hang" | "slow" as fault:
                     state.hanging.set()
                     state.released.wait(60)
+                    if fault == "slow":
+                        self.answer(status, text)
                     self.close_connection = True
                 case _:
                     self.answer(status, text)
