@@ -64,7 +64,7 @@ def test_what_the_notebooks_say_is_true_of_twenty_symbols(tmp_path, market_sampl
         tomorrow = metrics["next_day"]
         skill = tomorrow["models"][tomorrow["champion"]]["skill"]
         assert f"ok: {tomorrow['champion']} against naive: {tell_skill(skill)}" in train
-        assert f"{tomorrow['coverage']:.1%} of the days lie in their bands" in train
+        assert f"{tomorrow['coverage']:.1%} of the days lie in their interval" in train
         assert "skipped" not in train
     else:
         assert "next_day" not in metrics

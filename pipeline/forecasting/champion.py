@@ -28,8 +28,8 @@ class Choice:
         """The choice in a sentence."""
         if not self.alike:
             return f"{self.best} wins by more than chance"
-        told = f"{self.best} has the smallest error, within chance of {', '.join(self.alike)}"
-        return f"{told}; {self.champion} is taken"
+        told = f"{self.best} has the smallest error, but by no more than chance against {', '.join(self.alike)}"
+        return f"{told}; of all of them {self.champion} is taken"
 
 
 def choose_champion(errors: Mapping[str, np.ndarray]) -> Choice:

@@ -73,7 +73,7 @@ def draw_lineage(run: dict[str, Any]) -> str:
     if "model" in datasets:
         champion = run.get("metrics", {}).get("same_day", {}).get("champion", "")
         labels["model"] = (datasets["model"]["version"][:8], champion)
-        labels["server"] = ("python -m", "serving")
+        labels["server"] = ("GET /predict", "API and page")
     return draw(FLAT, labels) + draw(TALL, labels)
 
 

@@ -26,7 +26,9 @@ def test_within_chance_the_grid_goes_before_a_constant(naive):
     grid *= 1.0002 * naive.sum() / grid.sum()  # the constant is better by less than its luck
     choice = choose_champion({"naive": 1.05 * naive, "naive_scaled": naive, "grid": grid})
     assert (choice.champion, choice.best, choice.alike) == ("grid", "naive_scaled", ("grid",))
-    assert choice.explain() == "naive_scaled has the smallest error, within chance of grid; grid is taken"
+    assert choice.explain() == (
+        "naive_scaled has the smallest error, but by no more than chance against grid; of all of them grid is taken"
+    )
 
 
 def test_one_good_week_makes_no_champion(naive):

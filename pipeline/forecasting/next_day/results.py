@@ -112,7 +112,7 @@ def show_bands(judged: Judged, methods: list[str]) -> pd.DataFrame:
 def conclude(judged: Judged, champion: str, method: str) -> list[str]:
     """What the numbers say of the champion and of its bands, a sentence each."""
     scores = judged.score()
-    years = take(judged.score_by("year"), champion, "skill")
+    years = {year: found[champion]["skill"] for year, found in judged.score_by("year").items()}
     worst, best = min(years, key=lambda year: years[year]), max(years, key=lambda year: years[year])
     rivals = [name for name in ("naive", "linear") if name != champion]
     deciles = judged.score_by("size").values()
@@ -122,8 +122,9 @@ def conclude(judged: Judged, champion: str, method: str) -> list[str]:
     return [
         f"ok: {champion} against naive: {tell_skill(scores[champion]['skill'])}",
         f"ok: least in {worst}, {tell_skill(years[worst])}; most in {best}, {tell_skill(years[best])}",
-        f"ok: its R² is at least that of {' and '.join(rivals)} in {ahead} of {len(deciles)} deciles of size",
-        f"ok: {scores[method]['coverage']:.1%} of the days lie in their bands, in groups {min(shares):.0%} to "
+        f"ok: its R² of the shares is at least that of {' and '.join(rivals)} in {ahead} of {len(deciles)} deciles "
+        "of size",
+        f"ok: {scores[method]['coverage']:.1%} of the days lie in their interval, in groups {min(shares):.0%} to "
         f"{max(shares):.0%}",
-        f"ok: bands by {method} against bands by size, in pinball loss: {pinball or 'equal'}",
+        f"ok: intervals by {method} against intervals by size, in pinball loss: {pinball or 'equal'}",
     ]
