@@ -23,6 +23,7 @@ from pipeline.datasets.objects import ObjectPath
 from pipeline.datasets.places import Place, look_at, replace_pointer
 from pipeline.datasets.scratch import find_scratch, make_scratch
 from pipeline.errors import LockedError, ResourceError
+from pipeline.signals import PATIENCE
 
 LIFETIME = 300.0  # seconds without a sign after which its holder is taken for gone
 RENEWAL = 60.0  # seconds between two signs
@@ -122,7 +123,7 @@ class Lease:
             yield self.check
         finally:
             over.set()
-            signs.join()
+            signs.join(PATIENCE)  # which waits as well where the store does not answer
             with suppress(LockedError, ResourceError):
                 self.replace(FREE)
 

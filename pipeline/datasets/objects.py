@@ -8,22 +8,23 @@ import errno
 import hashlib
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from fnmatch import fnmatchcase
-from functools import cache
+from functools import cache, partial
 from io import SEEK_CUR, SEEK_END, SEEK_SET, BufferedReader, BytesIO, RawIOBase
 from stat import S_IFREG
 from typing import TYPE_CHECKING, Self
 from urllib.parse import urlsplit
 
 from pipeline.errors import LockedError, ParameterError, ResourceError
+from pipeline.signals import Answer, wait_for
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
-    from obstore import ObjectMeta, PutMode
+    from obstore import ListResult, ObjectMeta, PutMode
     from obstore.store import AzureStore, GCSStore, S3Store
 
     type_of_store = AzureStore | GCSStore | S3Store
@@ -92,8 +93,7 @@ class ObjectPath:
         return self
 
     def read_bytes(self) -> bytes:
-        with explain(self):
-            return open_store(self.root).get(self.key).bytes().to_bytes()
+        return self.ask(lambda store: store.get(self.key).bytes().to_bytes())
 
     def read_text(self, encoding: str = "utf-8", errors: str = "strict") -> str:
         return self.read_bytes().decode(encoding, errors)
@@ -104,17 +104,19 @@ class ObjectPath:
 
     def read_tagged(self) -> "tuple[bytes, PutMode]":
         """The bytes, and what a put has to name to replace exactly these."""
-        with explain(self):
-            got = open_store(self.root).get(self.key)
+
+        def read(store: "type_of_store") -> "tuple[bytes, PutMode]":
+            got = store.get(self.key)
             known = {name: value for name in ("e_tag", "version") if (value := got.meta.get(name))}
             return got.bytes().to_bytes(), known  # type: ignore[return-value]  # the two are all that it may hold
 
+        return self.ask(read)
+
     def write_bytes(self, data: "bytes | memoryview", mode: "PutMode" = "overwrite") -> None:
         """Put an object. Raises LockedError if `mode` asks for a state that is no more."""
+        whole = None if mode == "overwrite" else False
         try:
-            with explain(self):
-                whole = None if mode == "overwrite" else False
-                open_store(self.root).put(self.key, data, mode=mode, use_multipart=whole)
+            self.ask(lambda store: store.put(self.key, data, mode=mode, use_multipart=whole))
         except FileNotFoundError:
             raise ResourceError(f"{self} cannot be written: there is no {self.root}. Make it first.") from None
 
@@ -122,8 +124,7 @@ class ObjectPath:
         self.write_bytes(text.encode())
 
     def stat(self) -> ObjectStat:
-        with explain(self):
-            return to_stat(open_store(self.root).head(self.key))
+        return to_stat(self.ask(lambda store: store.head(self.key)))
 
     def exists(self) -> bool:
         return self.is_file() or self.is_dir()
@@ -139,14 +140,12 @@ class ObjectPath:
     def is_dir(self) -> bool:
         if self.folder is not None:
             return self.folder
-        with explain(self):
-            found = open_store(self.root).list_with_delimiter(self.key or None)
+        found = self.list_directly()
         return bool(found["common_prefixes"] or found["objects"])
 
     def iterdir(self) -> Iterator["ObjectPath"]:
         """What lies directly below: objects and folders."""
-        with explain(self):
-            found = open_store(self.root).list_with_delimiter(self.key or None)
+        found = self.list_directly()
         for key in found["common_prefixes"]:
             yield ObjectPath(self.root, key.strip("/"), folder=True)
         for path, _ in self.tell(found["objects"]):
@@ -154,15 +153,15 @@ class ObjectPath:
 
     def list_files(self) -> "Iterator[tuple[ObjectPath, ObjectStat]]":
         """The objects directly below."""
-        with explain(self):
-            found = open_store(self.root).list_with_delimiter(self.key or None)
-        yield from self.tell(found["objects"])
+        yield from self.tell(self.list_directly()["objects"])
 
     def walk(self) -> "Iterator[tuple[ObjectPath, ObjectStat]]":
         """All objects below, at any depth."""
-        with explain(self):
-            for batch in open_store(self.root).list(self.key or None):
-                yield from self.tell(batch)
+        for batch in self.ask(lambda store: list(store.list(self.key or None))):
+            yield from self.tell(batch)
+
+    def list_directly(self) -> "ListResult[Sequence[ObjectMeta]]":
+        return self.ask(lambda store: store.list_with_delimiter(self.key or None))
 
     def glob(self, pattern: str) -> "Iterator[ObjectPath]":
         """The objects directly below whose name fits a pattern."""
@@ -182,15 +181,18 @@ class ObjectPath:
 
     def unlink(self, missing_ok: bool = True) -> None:
         """Remove an object; to a store it is no matter if it is absent."""
-        with explain(self):
-            open_store(self.root).delete(self.key)
+        self.ask(lambda store: store.delete(self.key))
 
     def remove_below(self) -> None:
         """Remove all objects below."""
         keys = [path.key for path, _ in self.walk()]
+        if keys:
+            self.ask(lambda store: store.delete(keys))
+
+    def ask(self, request: "Callable[[type_of_store], Answer]") -> Answer:
+        """What a request to the store gives. Raises FileNotFoundError, LockedError or ResourceError."""
         with explain(self):
-            if keys:
-                open_store(self.root).delete(keys)
+            return wait_for(partial(request, open_store(self.root)))
 
 
 class ObjectFile(RawIOBase):
@@ -213,8 +215,8 @@ class ObjectFile(RawIOBase):
         room = memoryview(buffer).cast("B")
         length = max(0, min(len(room), self.size - self.at))
         if length:
-            with explain(self.path):
-                found = open_store(self.path.root).get_range(self.path.key, start=self.at, length=length)
+            start, key = self.at, self.path.key
+            found = self.path.ask(lambda store: store.get_range(key, start=start, length=length))
             room[:length] = memoryview(found)
         self.at += length
         return length
@@ -280,7 +282,7 @@ def explain(path: ObjectPath) -> Iterator[None]:
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path)) from None
     except Exception as error:
         kind = type(error).__name__
-        if not type(error).__module__.startswith("obstore"):
+        if not type(error).__module__.startswith("obstore") and kind != "TimeoutError":
             raise
         if kind in ("AlreadyExistsError", "PreconditionError"):
             raise LockedError(f"{path} was replaced by somebody else meanwhile.") from None

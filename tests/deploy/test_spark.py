@@ -7,6 +7,8 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
@@ -112,18 +114,29 @@ def test_all_notebooks_run_on_a_cluster_to_the_same_bytes(cluster, here, tmp_pat
 
 
 def test_all_notebooks_run_on_a_connect_server_that_others_started(here, tmp_path):
+    with start_connect_server(tmp_path) as address:
+        assert run_notebooks(tmp_path / "there", SPARK_REMOTE=address) == here
+
+
+@contextmanager
+def start_connect_server(folder: Path, **settings: str) -> Iterator[str]:
+    """Spark's own server, as somebody else starts it. Yields its address."""
     port = find_port()
     home = Path(pyspark.__file__).parent
-    settings = ["--conf", f"spark.connect.grpc.binding.port={port}", "--conf", "spark.master=local[2]"]
+    options = ["--conf", f"spark.connect.grpc.binding.port={port}", "--conf", "spark.master=local[2]"]
     command = [home / "bin/spark-submit", "--class", "org.apache.spark.sql.connect.service.SparkConnectServer"]
     environment = CLEAN | {"JAVA_HOME": str(find_java()), "PYSPARK_PYTHON": sys.executable}
-    environment |= {"SPARK_HOME": str(home), "SPARK_LOCAL_IP": "127.0.0.1"}
-    log = (tmp_path / "server.log").open("w")
-    with subprocess.Popen([*command, *settings, "spark-internal"], env=environment, stdout=log, stderr=log) as server:
-        wait_for(lambda: "Spark Connect server started" in (tmp_path / "server.log").read_text())
-        there = run_notebooks(tmp_path / "there", SPARK_REMOTE=f"sc://127.0.0.1:{port}")
-        server.terminate()
-    assert there == here
+    environment |= {"SPARK_HOME": str(home), "SPARK_LOCAL_IP": "127.0.0.1"} | settings
+    path = folder / "server.log"
+    with (
+        path.open("w") as log,
+        subprocess.Popen([*command, *options, "spark-internal"], env=environment, stdout=log, stderr=log) as server,
+    ):
+        try:
+            wait_for(lambda: "Spark Connect server started" in path.read_text())
+            yield f"sc://127.0.0.1:{port}"
+        finally:
+            server.terminate()
 
 
 def start_stages(folder: Path, master: str, data: Path, **settings: str) -> subprocess.Popen:

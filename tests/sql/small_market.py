@@ -24,7 +24,7 @@ METRICS = {
 }
 
 
-def publish_market(run_dir: Path, days: int = 40, model: bool = True) -> None:
+def publish_market(run_dir: Path | str, days: int = 40, model: bool = True) -> None:
     """A run folder as a run leaves it: odd symbols, `days` rows each, prices and features in two parts."""
     rows = [
         {
@@ -56,10 +56,10 @@ def publish_market(run_dir: Path, days: int = 40, model: bool = True) -> None:
         draft.publish(parameters={}, inputs={})
 
 
-def publish(run_dir: Path, dataset: str, schema: pa.Schema, *parts: list[dict]) -> None:
+def publish(run_dir: Path | str, dataset: str, schema: pa.Schema, *parts: list[dict]) -> None:
     draft = RunFolder(run_dir).open_draft(dataset)
-    attempts = [write_attempt(pa.Table.from_pylist(part, schema=schema), draft.path) for part in parts]
-    draft.publish(keep_attempts(draft.path, attempts), schema=schema, parameters={}, inputs={})
+    attempts = [write_attempt(pa.Table.from_pylist(part, schema=schema), draft.attempts) for part in parts]
+    draft.publish(keep_attempts(draft.attempts, attempts), schema=schema, parameters={}, inputs={})
 
 
 def sql(*arguments, **environment) -> subprocess.CompletedProcess:

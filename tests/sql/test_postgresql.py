@@ -18,6 +18,7 @@ from pipeline.datasets.run_folder import RunFolder
 from pipeline.errors import LockedError
 from pipeline.sql.__main__ import write_views
 from pipeline.sql.postgresql import load_postgresql
+from tests.storage.stores import SECRET, start_s3
 
 PROGRAMS = max(Path("/usr/lib/postgresql").glob("*/bin"), default=Path("/nowhere"))
 
@@ -97,6 +98,21 @@ def test_tables_hold_what_the_file_shows(market, url):
     )
     assert (kinds["Symbol"], kinds["Date"]) == ("text", "date")
     assert (kinds["Volume"], kinds["vol_moving_avg"]) == ("bigint", "double precision")
+
+
+def test_tables_of_a_run_folder_in_a_store_are_those_of_one_on_a_disk(market, url, monkeypatch):
+    names = ("prices", "features", "symbols", "quarantine", "metrics")
+    load_postgresql(RunFolder(market), url)
+    expected = {name: sorted(ask(url, f"SELECT * FROM {name}"), key=repr) for name in names}
+    with start_s3() as store:
+        for name, value in store.variables.items():
+            monkeypatch.setenv(name, value)
+        publish_market(f"{store.root}/run")
+        do(url, "DROP SCHEMA public_loaded CASCADE")
+        done = sql("--run-dir", f"{store.root}/run", DATABASE_URL=url)
+    assert done.returncode == 0, done.stderr
+    assert SECRET not in done.stdout + done.stderr
+    assert {name: sorted(ask(url, f"SELECT * FROM {name}"), key=repr) for name in names} == expected
 
 
 @pytest.mark.parametrize("scheme", ["postgres", "PostgreSQL+psycopg2"])

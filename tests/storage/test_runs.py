@@ -15,6 +15,7 @@ import pytest
 from pipeline.datasets.places import Place, open_place
 from pipeline.datasets.run_folder import RunFolder
 from pipeline.ingest.source import SAMPLE
+from tests.deploy.test_spark import start_connect_server
 from tests.storage.stores import SECRET
 from tests.storage.test_commands import upload
 
@@ -131,3 +132,14 @@ def test_two_machines_that_run_at_once_mix_nothing(url, expected, tmp_path):
     (told,) = (said for code, said in ends if code == 6)
     assert "Somebody else has published" in told
     assert read_checksums(f"{url}/run") == expected
+
+
+def test_a_connect_server_of_others_reads_and_writes_the_store(url, variables, expected, tmp_path):
+    """Its tasks have the client and the credentials of their own machine; all four notebooks ask it."""
+    upload(SAMPLE, f"{url}/data")
+    few = ["-p", "MODELS", "naive,linear,grid", "-p", "NEXT_DAY", "false", "--to", "serve"]
+    with start_connect_server(tmp_path, **variables) as address:
+        code, said = end(begin(f"{url}/run", f"{url}/data", *few, SPARK_REMOTE=address))
+    assert code == 0, said
+    assert read_checksums(f"{url}/run") == expected
+    assert RunFolder(f"{url}/run").current("model").manifest["model"]

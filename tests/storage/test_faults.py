@@ -1,0 +1,122 @@
+"""Stores that go wrong in the middle: they refuse, they hang, they forget; and names that are no plain words."""
+
+import signal
+import subprocess
+import sys
+import time
+from datetime import timedelta
+
+import pytest
+
+from pipeline.datasets.places import open_place
+from pipeline.datasets.run_folder import RunFolder
+from pipeline.errors import ResourceError
+from pipeline.ingest.source import SAMPLE, open_source
+from pipeline.update.bars import format_bars
+from pipeline.update.ledger import read_entries
+from tests.storage.proxy import Proxy, put_between
+from tests.storage.stores import SECRET, start_s3
+from tests.storage.test_commands import ROOT, upload
+from tests.storage.test_publishing import publish
+from tests.storage.test_updates import StoreMarket, market  # noqa: F401  a fixture
+from tests.update.market import QUICK, states
+from tests.update.stand_in import evening
+
+ODD = ["with a blank", "100%", "%2F", "é日本", "a+b", "a&b=c", "(x)", "'", "~", "CURRENT"]
+
+
+@pytest.fixture
+def proxy(variables, monkeypatch):
+    """A server before the store, which this process and its children ask from now on."""
+    with put_between(variables["AWS_ENDPOINT_URL"]) as proxy:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.url)
+        yield proxy
+
+
+def test_a_store_that_refuses_in_the_middle_ends_an_update_that_the_next_goes_on_with(
+    market: StoreMarket,  # noqa: F811
+    proxy: Proxy,
+    days,
+    real_bars,
+):
+    """Credentials that have run out: from the second symbol on nothing is taken, nor read."""
+    before = market.read("B")
+
+    def refuse(method: str, path: str) -> int | None:
+        refuse.over = refuse.over or (method == "PUT" and path.endswith("stocks/B.csv"))
+        return 403 if refuse.over else None
+
+    refuse.over = False
+    proxy.fault = refuse
+    with pytest.raises(ResourceError, match=r"refuses .* to the credentials") as told:
+        market.update(days[-1])
+    assert SECRET not in str(told.value) and "\n" not in str(told.value)
+    proxy.fault = lambda method, path: None
+    assert market.read("A") == format_bars(real_bars[0]) and market.read("B") == before
+    assert read_entries(market.root)["A"].state == "appended"
+    assert states(market.update()) == dict.fromkeys("ABC", "appended")
+    assert market.state.log == ["B", "C"]
+
+
+def test_a_store_that_fails_for_a_moment_is_asked_again(market: StoreMarket, proxy: Proxy, days):  # noqa: F811
+    failures = [503, 500, 503]
+    proxy.fault = lambda method, path: failures.pop() if failures and method == "PUT" else None
+    assert states(market.update(days[-1])) == dict.fromkeys("ABC", "appended")
+    assert not failures
+
+
+def test_an_update_of_a_store_that_hangs_can_be_interrupted(market: StoreMarket, proxy: Proxy, days):  # noqa: F811
+    proxy.fault = lambda method, path: "hang" if method == "PUT" and path.endswith("stocks/B.csv") else None
+    market.state.now = evening(days[-1])
+    options = ["--data-dir", market.root, "--rate", QUICK, "--as-of", market.state.now.isoformat()]
+    command = [sys.executable, "-m", "pipeline.update", *map(str, options)]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as process:
+        deadline = time.monotonic() + 60
+        while not any(method == "PUT" and path.endswith("stocks/B.csv") for method, path in proxy.log):
+            assert time.monotonic() < deadline and process.poll() is None
+            time.sleep(0.05)
+        process.send_signal(signal.SIGTERM)
+        errors = process.communicate(timeout=60)[1]
+    assert (process.returncode, "goes on from here" in errors) == (143, True), errors
+    proxy.fault = lambda method, path: None
+    market.update()
+    assert market.state.log == ["B", "C"]
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_names_that_are_no_plain_words(url, name, tmp_path):
+    place = f"{url}/{name}"
+    publish(place, 1, 2)
+    assert RunFolder(place).current("prices").rows == 2
+    upload(SAMPLE, f"{place}/data")
+    assert len(open_source("folder", f"{place}/data").files) == len(open_source("sample").files)
+    odd = open_place(f"{place}/data/stocks") / f"{name}.csv"
+    odd.write_bytes(b"Date\n")
+    assert [path for path in odd.parent.iterdir() if path.name == f"{name}.csv"] == [odd]
+    assert odd.read_bytes() == b"Date\n" and odd.stat().st_size == 5
+    odd.unlink()
+    assert not odd.exists()
+
+
+def test_a_name_that_begins_like_another_is_another(url):
+    for name in ("market", "market2", "market/prices2", "mark"):
+        publish(f"{url}/{name}", len(name))
+    run = RunFolder(f"{url}/market")
+    with run.hold():
+        run.clear_leftovers(timedelta(0))
+        run.prune_versions(1)
+    assert {path.name for path in open_place(url).iterdir()} == {"market", "market2", "mark"}
+    open_place(f"{url}/market").remove_below()
+    assert {path.name for path in open_place(url).iterdir()} == {"market2", "mark"}
+    assert RunFolder(f"{url}/market2").current("prices").rows == 1
+
+
+def test_a_bucket_with_nothing_in_it_and_one_that_is_the_place_itself(variables, monkeypatch):
+    with start_s3() as empty:
+        for name, value in empty.variables.items():
+            monkeypatch.setenv(name, value)
+        assert RunFolder(empty.root).find("prices") is None
+        assert not open_place(empty.root).is_dir()
+        publish(empty.root, 1, 2, 3)
+        assert RunFolder(f"{empty.root}/").current("prices").rows == 3
+        assert {path.name for path in open_place(empty.root).iterdir()} == {"prices"}
