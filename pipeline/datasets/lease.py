@@ -20,7 +20,7 @@ from typing import IO
 
 from pipeline.datasets.lock import open_lock, try_lock
 from pipeline.datasets.objects import ObjectPath
-from pipeline.datasets.places import Place, look_at, replace_pointer
+from pipeline.datasets.places import Place, look_at, read_clock, replace_pointer
 from pipeline.datasets.scratch import find_scratch, make_scratch
 from pipeline.errors import LockedError, ResourceError
 from pipeline.signals import PATIENCE
@@ -144,12 +144,7 @@ class Lease:
             last = self.path.stat().st_mtime
         except FileNotFoundError:
             return True
-        probe = self.path.parent / f"now-{self.token}"
-        probe.write_bytes(b"")
-        try:
-            return probe.stat().st_mtime - last > LIFETIME
-        finally:
-            probe.unlink()
+        return read_clock(self.path.parent) - last > LIFETIME
 
     def describe(self) -> str:
         """The claim as it is put, which differs from the one before."""

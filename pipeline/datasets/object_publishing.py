@@ -16,21 +16,20 @@ import os
 import secrets
 import shutil
 import tempfile
-import time
 import weakref
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from pipeline.datasets.lock import TOKEN_VARIABLE, hold_run, publish_right
 from pipeline.datasets.objects import ObjectPath
-from pipeline.datasets.places import Place, look_at, remove, replace_pointer
+from pipeline.datasets.places import Place, look_at, read_clock, remove, replace_pointer
 from pipeline.datasets.scratch import find_scratch, make_scratch
-from pipeline.datasets.store import CURRENT, MANIFEST, TIME_FORMAT, VERSION_NAME, Draft, next_time
+from pipeline.datasets.store import CURRENT, MANIFEST, VERSION_NAME, Draft, next_time
 from pipeline.environment import set_variables
 from pipeline.errors import LockedError, ResourceError
 from pipeline.stages import STAGES
@@ -92,11 +91,12 @@ class PublishingInStore:
         if os.environ.get(TOKEN_VARIABLE) and path.name.endswith(make_mark()):
             return True
         newest = max((stat.st_mtime for _, stat in path.walk()), default=0.0)
-        if age and newest > time.time() - age.total_seconds():
+        if age and newest > read_clock(self.path) - age.total_seconds():
             return False
-        named = datetime.strptime(path.name.split("-")[0], TIME_FORMAT).replace(tzinfo=UTC)
-        went_back = current is not None and path.name > current and pointer.stat().st_mtime > named.timestamp()
-        return not (went_back and (path / MANIFEST).is_file())
+        # Who went back to an older version has made the pointer newer than this one, by the same clock.
+        whole = (path / MANIFEST).is_file()
+        went_back = whole and current is not None and pointer.stat().st_mtime > (path / MANIFEST).stat().st_mtime
+        return not went_back
 
     def open_records(self) -> Path:
         folder = self.here / "runs" / next_time(self.path / "runs")

@@ -258,6 +258,16 @@ def read_notes(folder: Place) -> list[str]:
     return [path.name for path in folder.iterdir()]
 
 
+def read_clock(folder: ObjectPath) -> float:
+    """What time it is to the store, in seconds since 1970: clocks of machines differ from it."""
+    probe = folder / f".clock-{uuid.uuid4().hex}"
+    probe.write_bytes(b"")
+    try:
+        return probe.stat().st_mtime
+    finally:
+        probe.unlink()
+
+
 def open_dataset(files: Sequence[Place]) -> ds.Dataset:
     """Parquet files as one set of rows, of which no more is read from a disk than is asked for."""
     paths = [file for file in files if isinstance(file, Path)]

@@ -7,7 +7,8 @@ from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import unquote, urlsplit
 
-Fault = Callable[[str, str], int | str | None]  # of a method and a path: a status, "hang", or None for the real answer
+# Of a method and a path: a status, "hang", an answer, or None for the real one.
+Fault = Callable[[str, str], int | str | bytes | None]
 ERROR = b"<?xml version='1.0'?><Error><Code>AccessDenied</Code><Message>No.</Message></Error>"
 
 
@@ -43,6 +44,8 @@ def make_handler(proxy: Proxy) -> type[BaseHTTPRequestHandler]:
                 case "hang":
                     proxy.released.wait(60)
                     self.close_connection = True
+                case bytes() as answer:
+                    self.answer(200, [], answer)
                 case status:
                     self.answer(int(status), [], ERROR)
 

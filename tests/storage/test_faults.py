@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from pipeline.datasets.places import open_place
+from pipeline.datasets.places import open_place, read_table
 from pipeline.datasets.run_folder import RunFolder
 from pipeline.errors import ResourceError
 from pipeline.ingest.source import SAMPLE, open_source
@@ -17,11 +17,12 @@ from pipeline.update.ledger import read_entries
 from tests.storage.proxy import Proxy, put_between
 from tests.storage.stores import SECRET, start_s3
 from tests.storage.test_commands import ROOT, upload
-from tests.storage.test_publishing import publish
+from tests.storage.test_publishing import publish, write
 from tests.storage.test_updates import StoreMarket, market  # noqa: F401  a fixture
 from tests.update.market import QUICK, states
 from tests.update.stand_in import evening
 
+NOTHING = b"<?xml version='1.0'?><ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>"
 ODD = ["with a blank", "100%", "%2F", "é日本", "a+b", "a&b=c", "(x)", "'", "~", "CURRENT"]
 
 
@@ -120,3 +121,41 @@ def test_a_bucket_with_nothing_in_it_and_one_that_is_the_place_itself(variables,
         publish(empty.root, 1, 2, 3)
         assert RunFolder(f"{empty.root}/").current("prices").rows == 3
         assert {path.name for path in open_place(empty.root).iterdir()} == {"prices"}
+
+
+@pytest.mark.parametrize("hours", [-30, 30])
+def test_a_machine_whose_clock_is_wrong_takes_no_living_run_for_a_dead_one(url, monkeypatch, hours):
+    """Nor a version for a leftover that somebody went back from."""
+    first, second = publish(url, 1), publish(url, 1, 2)
+    living, _ = write(url, 1, 2, 3)
+    pointer = first.path.parent / "CURRENT"
+    time.sleep(1)  # a store tells the time to the second
+    pointer.write_text(f"{first.path.name}\n")
+    real = time.time
+    monkeypatch.setattr(time, "time", lambda: real() + hours * 3600)
+    run = RunFolder(url)
+    with run.hold():
+        assert run.clear_leftovers(timedelta(hours=24)) == []
+        assert run.clear_leftovers(timedelta(0)) == [living.attempts]
+    assert second.path.is_dir()
+
+
+def test_a_refusal_in_the_middle_of_publishing_leaves_the_old_version(url, proxy: Proxy):
+    publish(url, 1)
+    for last in ("manifest.json", "CURRENT"):
+        proxy.fault = lambda method, path, last=last: 403 if method == "PUT" and path.endswith(last) else None
+        with pytest.raises(ResourceError, match="refuses"):
+            publish(url, 1, 2)
+        assert RunFolder(url).current("prices").rows == 1
+    proxy.fault = lambda method, path: None
+    assert publish(url, 1, 2).rows == 2
+
+
+def test_a_reader_needs_no_list(url, proxy: Proxy):
+    """Where a store lists late what was put: the pointer and the manifest name all that belongs to a version."""
+    publish(url, 1, 2)
+    proxy.fault = lambda method, path: NOTHING if path.strip("/").count("/") == 0 else None
+    assert [*open_place(url).iterdir()] == []
+    version = RunFolder(url).current("prices")
+    assert read_table(version.files)["n"].to_pylist() == [1, 2]
+    assert publish(url, 1, 2, 3).rows == 3

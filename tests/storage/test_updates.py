@@ -22,6 +22,7 @@ from pipeline.update.followed import choose_symbols
 from pipeline.update.ledger import LEDGER, UP_TO_DATE, Entry, open_ledger, read_entries
 from pipeline.update.market import update_folder
 from tests.storage import machines
+from tests.storage.stores import SECRET
 from tests.storage.test_commands import call, upload
 from tests.update.market import QUICK, Market, read_folder, rows_until, states
 from tests.update.stand_in import Security, evening
@@ -130,6 +131,7 @@ def test_a_store_is_begun_and_kept_like_a_folder(market, url, days, real_bars):
     (market.root / "stocks" / "B.csv").write_bytes(format_bars(rows_until(real_bars[0], days[-3])))
     assert states(market.update()) == {"A": "appended", "B": "appended", "C": "appended"}
     assert market.state.log == ["B"], "whose object somebody has exchanged"
+    assert not [path for path, _ in market.root.walk() if SECRET.encode() in path.read_bytes()]
     market.root = open_place(f"{url}-fresh/with a blank, 100% é")
     assert states(market.update(full=True)) == dict.fromkeys("ABC", "new")
     assert {path.name for path in market.root.iterdir()} == {HOME, "stocks", LEDGER, "symbols_valid_meta.csv"}
