@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from pipeline.datasets.contract import FEATURES, PRICES, QUARANTINE, SYMBOLS
+from pipeline.datasets.contract import FEATURES, FORECASTS, PRICES, QUARANTINE, SCORES, SYMBOLS
 from pipeline.datasets.run_folder import RunFolder
 from pipeline.datasets.store import Version
 
@@ -26,6 +26,7 @@ SQL_TYPES = {
     pa.float64(): "double precision",
     pa.int64(): "bigint",
     pa.bool_(): "boolean",
+    pa.timestamp("us", tz="UTC"): "timestamp with time zone",
 }
 
 
@@ -46,6 +47,8 @@ TABLES = (
     Table("symbols", "symbols", SYMBOLS, ("Symbol",)),
     Table("quarantine", "quarantine", QUARANTINE, index="file"),
     Table("metrics", "model", METRICS, ("kind", "model")),
+    Table("forecasts", "forecasts", FORECASTS, index="symbol"),  # a day may be forecast several times
+    Table("scores", "scores", SCORES, ("symbol", "date", "replay"), "date"),
 )
 
 

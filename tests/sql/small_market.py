@@ -4,23 +4,23 @@ import json
 import os
 import subprocess
 import sys
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
 import duckdb
 import pyarrow as pa
 
-from pipeline.datasets.contract import FEATURES, PRICES, QUARANTINE, SYMBOLS
+from pipeline.datasets.contract import FEATURES, FORECASTS, PRICES, QUARANTINE, SCORES, SYMBOLS
 from pipeline.datasets.parts import keep_attempts, write_attempt
 from pipeline.datasets.run_folder import RunFolder
 
 ROOT = Path(__file__).parents[2]
 ODD = ["^GSPC", "BRK-A", "CARR#", "a b", "[1]", "100%", "O'Neil", 'say "so"', "back\\slash", "日本", "tab\tline\n"]
-SCORES = {"mae": 1.5, "rmse": 2.5, "r2": 0.5, "wape": 0.1, "rmsle": 0.2, "skill": 0.0, "test_rows": 10}
+MEASURES = {"mae": 1.5, "rmse": 2.5, "r2": 0.5, "wape": 0.1, "rmsle": 0.2, "skill": 0.0, "test_rows": 10}
 FITTED = {"train_rows": 20, "calibration_mae": 1.0}
 METRICS = {
-    "same_day": {"champion": "grid", "models": {"naive": SCORES, "grid": SCORES | FITTED}},
-    "next_day": {"champion": "naive", "models": {"naive": SCORES}},
+    "same_day": {"champion": "grid", "models": {"naive": MEASURES, "grid": MEASURES | FITTED}},
+    "next_day": {"champion": "naive", "models": {"naive": MEASURES}},
 }
 
 
@@ -51,9 +51,33 @@ def publish_market(run_dir: Path | str, days: int = 40, model: bool = True) -> N
     refused = [{"file": "a.csv", "line": None, "text": text, "reason": "blank", "rows": 1} for text in (*ODD, "a\0b")]
     publish(run_dir, "quarantine", QUARANTINE, refused)
     if model:
+        publish_diary(run_dir)
         draft = RunFolder(run_dir).open_draft("model")
         (draft.path / "metrics.json").write_text(json.dumps(METRICS))
         draft.publish(parameters={}, inputs={})
+
+
+def publish_diary(run_dir: Path | str) -> None:
+    """Two evenings' forecasts of each symbol for the same day, in two parts, of which the later one is scored."""
+    day = {
+        "date": date(2020, 2, 10),
+        "volume": 2**40,
+        "low": 1,
+        "high": 2**41,
+        "naive": 5,
+        "model": "m",
+        "replay": False,
+    }
+    evenings = [
+        [
+            {"made_at": datetime(2020, 2, number, 1, 15, 0, 250, UTC), "symbol": symbol, "late": False} | day
+            for symbol in ODD
+        ]
+        for number in (8, 9)
+    ]
+    publish(run_dir, "forecasts", FORECASTS, *evenings)
+    came = {"actual": 2**40 + 1, "error": 1, "naive_error": 2**40 - 4, "inside": True}
+    publish(run_dir, "scores", SCORES, [row | came for row in evenings[1]])
 
 
 def publish(run_dir: Path | str, dataset: str, schema: pa.Schema, *parts: list[dict]) -> None:

@@ -1,6 +1,7 @@
 """The datasets in SQL without a server: DuckDB's file of views."""
 
 import subprocess
+from datetime import date
 
 import duckdb
 import pytest
@@ -13,7 +14,7 @@ from pipeline.sql.__main__ import write_views
 def test_views_hold_what_the_parts_hold(market):
     done = sql("--run-dir", market)
     assert (done.returncode, done.stdout.strip()) == (0, str(market / "market.duckdb"))
-    for dataset in ("prices", "features", "symbols", "quarantine"):
+    for dataset in ("prices", "features", "symbols", "quarantine", "forecasts", "scores"):
         files = [str(file) for file in RunFolder(market).current(dataset).files]
         shown, written = ask_file(market, f"FROM {dataset}"), duckdb.read_parquet(files).fetchall()
         assert sorted(shown, key=repr) == sorted(written, key=repr)
@@ -29,6 +30,15 @@ def test_metrics_are_a_row_a_model(market):
         ("same_day", "grid", True, 1.5, 20),
         ("same_day", "naive", False, 1.5, None),
     ]
+
+
+def test_the_diary_tells_how_a_day_was_forecast_and_what_came(market):
+    write_views(RunFolder(market))
+    assert ask_file(market, "SELECT count(*), count(DISTINCT symbol) FROM forecasts") == [(2 * len(ODD), len(ODD))]
+    asked = (
+        "SELECT DISTINCT made_at = TIMESTAMPTZ '2020-02-09 01:15:00.00025+00', date, actual, error, inside FROM scores"
+    )
+    assert ask_file(market, asked) == [(True, date(2020, 2, 10), 2**40 + 1, 1, True)]
 
 
 def test_views_follow_the_pointer_without_being_made_again(tmp_path):

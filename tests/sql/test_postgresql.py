@@ -85,6 +85,8 @@ def test_tables_hold_what_the_file_shows(market, url):
         'SELECT "Symbol", "Date", "Security Name" IS NULL, vol_moving_avg, adj_close_rolling_med FROM features',
         'SELECT "Symbol", kind, file, rows, first_date, last_date, total_volume FROM symbols',
         "SELECT * FROM metrics",
+        "SELECT * FROM forecasts",
+        "SELECT * FROM scores",
     ):
         assert sorted(ask(url, query), key=repr) == sorted(ask_file(market, query), key=repr)
     for query in (
