@@ -52,6 +52,12 @@ class Evenings:
         """What 03_train does for the diary: score what has come, publish, note. forecasts: symbol -> day, volume, low,
         high.
         """
+        published = self.publish_model(day, forecasts)
+        note_forecasts(self.run, published, clock)
+        return published
+
+    def publish_model(self, day: date, forecasts: dict[str, tuple[date, int, int, int]]) -> Version:
+        """A model of an evening, whose forecasts nobody has noted yet."""
         features = self.publish_features(day)
         draft = self.run.open_draft("model")
         lines = []
@@ -61,9 +67,7 @@ class Evenings:
             lines.append(json.dumps({"symbol": symbol, "date": str(when), **numbers, "recent": {"volume": recent}}))
         (draft.path / "symbols.jsonl").write_text("".join(f"{line}\n" for line in lines))
         keep_score(self.run, features, draft.path)
-        published = draft.publish(parameters={}, inputs={"features": features.id})
-        note_forecasts(self.run, published, clock)
-        return published
+        return draft.publish(parameters={}, inputs={"features": features.id})
 
     def read(self, dataset: str) -> pd.DataFrame:
         version = self.run.find(dataset)

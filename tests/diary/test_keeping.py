@@ -14,7 +14,10 @@ import pytest
 from pipeline.clock import Clock
 from pipeline.datasets.contract import FORECASTS
 from pipeline.datasets.lock import TOKEN_VARIABLE, hold_run
+from pipeline.datasets.parts import Written
 from pipeline.datasets.run_folder import RunFolder
+from pipeline.datasets.store import Draft, Version
+from pipeline.diary import adding
 from pipeline.diary.adding import add_rows, hold_diary
 from pipeline.diary.keeping import keep_score, note_forecasts, read_all
 from pipeline.diary.record import FILE, LINES
@@ -229,6 +232,31 @@ def test_four_who_add_at_once_lose_no_row(market):
         worker.join()
     counts = market.read("forecasts")["symbol"].value_counts()
     assert {name: counts[name] for name in ("N0", "N1", "N2", "N3")} == dict.fromkeys(("N0", "N1", "N2", "N3"), 4)
+
+
+def note_slowly(market: Evenings, model: Version, clock: Clock) -> None:
+    """Note forecasts, with a rest between reading the diary and adding to it."""
+    keep = adding.keep_parts
+
+    def keep_at_leisure(before: Version, draft: Draft) -> list[Written]:
+        clocks.sleep(0.3)
+        return keep(before, draft)
+
+    adding.keep_parts = keep_at_leisure
+    note_forecasts(market.run, model, clock)
+
+
+def test_two_trainings_that_note_at_once_lose_no_forecast(market):
+    live(market, range(6, 7))
+    models = [market.publish_model(DAYS[7], guess(market, 7, factor)) for factor in (1.0, 2.0)]
+    workers = [FORK.Process(target=note_slowly, args=(market, model, evening(DAYS[7]))) for model in models]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    assert [worker.exitcode for worker in workers] == [0, 0]
+    noted = market.read("forecasts")["model"].value_counts()
+    assert {model.id: noted.get(model.id) for model in models} == {model.id: 3 for model in models}
 
 
 def test_a_kill_at_any_moment_loses_no_row_and_doubles_none(market):
