@@ -11,8 +11,13 @@ import pytest
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 
 
-def run_notebook(name: str, monkeypatch: pytest.MonkeyPatch, **parameters: object) -> dict[str, object]:
-    """Execute all cells but the first, which finds the project with what it imports. Returns what they have defined."""
+def run_notebook(
+    name: str, monkeypatch: pytest.MonkeyPatch, until: str = "", **parameters: object
+) -> dict[str, object]:
+    """Execute all cells but the first, which finds the project with what it imports. Returns what they have defined.
+
+    until: what stands in the last cell to execute, where the later ones are not the point.
+    """
     monkeypatch.setattr("matplotlib.pyplot.show", draw)
     monkeypatch.setattr("pyspark.sql.connect.session.SparkSession.stop", lambda self: None)  # others go on with it
     plt.switch_backend("agg")
@@ -20,6 +25,8 @@ def run_notebook(name: str, monkeypatch: pytest.MonkeyPatch, **parameters: objec
     defined: dict[str, object] = {"__name__": "__main__", "Path": Path}
     for cell in [cell for cell in notebook.cells if cell.cell_type == "code"][1:]:
         run_cell(cell.source, defined)
+        if until and until in cell.source:
+            break
         if "parameters" in cell.metadata.get("tags", []):
             defined |= parameters
     return defined

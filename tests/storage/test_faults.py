@@ -1,10 +1,12 @@
 """Stores that go wrong in the middle: they refuse, they hang, they forget; and names that are no plain words."""
 
+import secrets
 import signal
 import subprocess
 import sys
 import time
 from datetime import timedelta
+from urllib.request import Request, urlopen
 
 import pytest
 
@@ -15,7 +17,7 @@ from pipeline.ingest.source import SAMPLE, open_source
 from pipeline.update.bars import format_bars
 from pipeline.update.ledger import read_entries
 from tests.storage.proxy import Proxy, put_between
-from tests.storage.stores import SECRET, start_s3
+from tests.storage.stores import SECRET
 from tests.storage.test_commands import ROOT, upload
 from tests.storage.test_publishing import publish, write
 from tests.storage.test_updates import StoreMarket, market  # noqa: F401  a fixture
@@ -112,15 +114,15 @@ def test_a_name_that_begins_like_another_is_another(url):
     assert RunFolder(f"{url}/market2").current("prices").rows == 1
 
 
-def test_a_bucket_with_nothing_in_it_and_one_that_is_the_place_itself(variables, monkeypatch):
-    with start_s3() as empty:
-        for name, value in empty.variables.items():
-            monkeypatch.setenv(name, value)
-        assert RunFolder(empty.root).find("prices") is None
-        assert not open_place(empty.root).is_dir()
-        publish(empty.root, 1, 2, 3)
-        assert RunFolder(f"{empty.root}/").current("prices").rows == 3
-        assert {path.name for path in open_place(empty.root).iterdir()} == {"prices"}
+def test_a_bucket_with_nothing_in_it_that_is_the_place_itself(variables):
+    bucket = f"b{secrets.token_hex(6)}"
+    urlopen(Request(f"{variables['AWS_ENDPOINT_URL']}/{bucket}", method="PUT")).close()
+    root = f"s3://{bucket}"
+    assert RunFolder(root).find("prices") is None
+    assert not open_place(root).is_dir()
+    publish(root, 1, 2, 3)
+    assert RunFolder(f"{root}/").current("prices").rows == 3
+    assert {path.name for path in open_place(root).iterdir()} == {"prices"}
 
 
 @pytest.mark.parametrize("hours", [-30, 30])

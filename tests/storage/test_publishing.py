@@ -236,14 +236,15 @@ def read_forever(line, url: str) -> str:
     return ""
 
 
-def test_publishers_killed_at_random(url, variables, tmp_path):
+@pytest.mark.parametrize("count", [4, pytest.param(12, marks=pytest.mark.slow)])
+def test_publishers_killed_at_random(url, variables, tmp_path, count):
     """Under the eyes of a reader; the next run clears up after each."""
     seed = random.randrange(10**6)
     print(f"seed {seed}")
     chance = random.Random(seed)
     publish(url, 1)
     reader = machines.start(tmp_path / "reader", variables, read_forever, url)
-    for number in range(8):
+    for number in range(count):
         victim = machines.start(tmp_path / f"victim-{number}", variables, publish_forever, url)
         time.sleep(chance.uniform(0.1, 0.5))
         victim.kill()

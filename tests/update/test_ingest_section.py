@@ -73,7 +73,7 @@ def test_two_evenings_are_read_told_and_their_corrections_reported(ingest, four,
 def test_the_ledger_that_an_earlier_update_left_is_shown(ingest, four, days, capsys):
     four.update(days[-1])
     four.state.log.clear()
-    ingest(four, days[-1], UPDATE=False)
+    ingest(four, days[-1], UPDATE=False, until="display(show(notable))")
     told = capsys.readouterr().out
     assert "restated" in told and "DIVIDEND" in told
     assert not four.state.log
