@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -20,8 +21,8 @@ MOST_PARTING = 256  # connections that are refused and not closed yet
 class Limits:
     """What a server grants. Times in seconds."""
 
-    connections: int = 1_024  # open ones, of all workers; then the one that has been idle longest goes, or the newcomer
-    share: int = 512  # of these, so many a worker lets in whatever the others have
+    connections: int = 512  # places in all workers; then the one that has been idle longest goes, or the newcomer waits
+    share: int = 256  # of these, so many a worker gives whatever the others have
     grace: float = 1.0  # a connection is not taken for idle before
     idle: float = 30.0  # without a request
     arrival: float = 20.0  # from a request's first byte to its last
@@ -36,18 +37,39 @@ class Connections:
         self.shared = shared
         self.limits = limits
         self.order: dict[GuardedProtocol, None] = {}  # the longest without an answer first
+        self.promised: set[socket.socket] = set()  # who have been promised a place and have not taken it yet
+        self.answered = 0  # requests
         self.parting: dict[GuardedProtocol, None] = {}  # refused, and given time to take the refusal
         self.held = 0  # bytes of bodies of requests that are not answered yet
         self.unsent = 0  # bytes of answers that were not read yet, when it was last looked at
 
     def enter(self, one: GuardedProtocol) -> bool:
         """Let a newcomer in, unless all places are taken and nobody has been idle."""
-        is_full = len(self.order) >= self.limits.share and self.shared.count_connections() >= self.limits.connections
-        if is_full and not self.make_room():
+        if one.ticket:
+            self.promised.discard(one.ticket)
+        if not self.has_room():
             return False
         self.order[one] = None
         self.shared.set_connections(len(self.order))
         return True
+
+    def has_room(self) -> bool:
+        """Whether there is a place, or one can be made, beside those that have been promised."""
+        return not self.is_full or self.make_room()
+
+    @property
+    def surplus(self) -> float:
+        """How many more connections this worker has than the mean of all."""
+        workers = self.limits.connections // self.limits.share
+        mine = len(self.order) + len(self.promised)
+        return mine - (self.shared.count_connections() + len(self.promised)) / workers
+
+    @property
+    def is_full(self) -> bool:
+        promised = len(self.promised)
+        if len(self.order) + promised < self.limits.share:
+            return False
+        return self.shared.count_connections() + promised >= self.limits.connections
 
     def make_room(self) -> bool:
         """Close the connection that has been longest without an answer, unless none has been for long."""
@@ -60,6 +82,7 @@ class Connections:
 
     def renew(self, one: GuardedProtocol) -> None:
         """It was answered, and is now the one that has waited least."""
+        self.answered += 1
         if one in self.order:
             del self.order[one]
             self.order[one] = None

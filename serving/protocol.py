@@ -5,6 +5,7 @@ Its parser (llhttp) refuses most of what two readers could read differently. The
 
 import asyncio
 import re
+import socket
 import time
 from collections import deque
 from typing import Any
@@ -14,7 +15,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from serving.connections import Connections
 from serving.questions import LARGEST_BODY
-from serving.refusals import Refusal
+from serving.refusals import FULL, Refusal
 
 LARGEST_HEAD = 32 * 1024  # bytes of the request line and the headers; of a trailer; of a chunk's extensions
 MOST_HEADERS = 100
@@ -33,8 +34,13 @@ class GuardedProtocol(HttpToolsProtocol):
 
     house: Connections  # of the worker, set in a class of its own
 
-    def __init__(self, *arguments: Any, **options: Any) -> None:
+    def __init__(
+        self, *arguments: Any, ticket: socket.socket | None = None, early: bytes = b"", **options: Any
+    ) -> None:
+        """ticket: for the place that was promised, if one was. early: what the client has sent before."""
         super().__init__(*arguments, **options)
+        self.ticket = ticket
+        self.early = early
         self.since = time.monotonic()  # of the last answer, or of the beginning
         self.began = 0.0  # when the first byte came of a request that is not whole yet; 0 between two
         self.bodies: deque[int] = deque()  # bytes of the bodies of the requests that are not answered yet
@@ -56,7 +62,10 @@ class GuardedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         if not self.house.enter(self):
-            self.refuse(Refusal(503, "Too many connections are open."))
+            self.refuse(Refusal(503, FULL))
+        elif self.early:
+            self.data_received(self.early)
+            self.early = b""
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.house.leave(self)

@@ -17,13 +17,14 @@ from collections.abc import Callable, Sequence
 
 from flask import Flask
 
-from serving.connections import Limits
+from serving.connections import MOST_PARTING, Limits
 from serving.errors import ServingError
+from serving.outside import MOST_OUTSIDE
 from serving.shared import PLACES, Shared
 from serving.watch import ModelWatch
 from serving.worker import BACKLOG, Worker
 
-MOST_CONNECTIONS = 1_024  # of all workers together
+MOST_CONNECTIONS = 512  # places of all workers together: so many that a turn of a worker's loop stays under 30 ms
 MOST_HELD = 64 * 2**20  # bytes of requests and answers under way in all workers
 CAN_FORK = hasattr(os, "fork")
 CRASHES = (10, 10.0)  # so many ends of workers in so many seconds are no accident
@@ -47,7 +48,7 @@ class Server:
         self.running: dict[int, None] = {}  # process ids of the workers
         self.ends: deque[float] = deque(maxlen=CRASHES[0])  # when workers ended by themselves
         self.is_ending = False
-        raise_file_limit(MOST_CONNECTIONS + 256)
+        raise_file_limit(MOST_CONNECTIONS + MOST_PARTING + 2 * MOST_OUTSIDE + 256)
 
     def start(self) -> None:
         """Start the workers. Only in the main thread."""

@@ -1,7 +1,10 @@
 """A process's part of the server: uvicorn, with the application behind it and a guard before it."""
 
+import asyncio
 import os
 import signal
+import socket
+import sys
 from types import FrameType
 from wsgiref.types import WSGIApplication
 
@@ -9,10 +12,11 @@ import uvicorn
 
 from serving.bridge import Bridge
 from serving.connections import Connections, Limits
+from serving.entrance import Entrance
 from serving.protocol import GuardedProtocol
 from serving.shared import Shared
 
-BACKLOG = 1_024  # connections that wait in the kernel to be accepted
+BACKLOG = 4_096  # connections that wait in the kernel to be accepted
 LAST_WORDS = 2  # seconds for requests under way when it ends
 
 
@@ -23,10 +27,11 @@ class Worker(uvicorn.Server):
         """parent: the id of that process."""
         self.house = Connections(shared, limits)
         self.parent = parent
+        self.protocol: type[GuardedProtocol] = type("Protocol", (GuardedProtocol,), {"house": self.house})
         super().__init__(
             uvicorn.Config(
                 Bridge(application, shared),
-                http=type("Protocol", (GuardedProtocol,), {"house": self.house}),
+                http=self.protocol,
                 interface="asgi3",
                 ws="none",
                 lifespan="off",
@@ -41,9 +46,27 @@ class Worker(uvicorn.Server):
             )
         )
 
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Called by uvicorn, which is left to accept connections where nobody else can: on Windows."""
+        if sys.platform == "win32":
+            await super().startup(sockets)
+            return
+        await super().startup([])
+        self.entrance = Entrance(self.house, self.make_protocol, sockets or [])
+
+    def make_protocol(self, ticket: socket.socket, early: bytes) -> asyncio.Protocol:
+        return self.protocol(self.config, self.server_state, self.lifespan.state, ticket=ticket, early=early)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        if sys.platform != "win32":
+            self.entrance.close()
+        await super().shutdown(sockets)
+
     async def on_tick(self, counter: int) -> bool:
         """Called by uvicorn ten times a second."""
         self.house.look()
+        if sys.platform != "win32":
+            self.entrance.outside.look()
         return await super().on_tick(counter) or os.getppid() != self.parent
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:

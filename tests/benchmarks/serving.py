@@ -1,6 +1,7 @@
 """How fast the server answers, against an empty Flask route on the same server, against FastAPI with an empty route,
 and against waitress with a scikit-learn forest behind a DataFrame for each request. All in turn, under wrk, with 1 to
-256 keep-alive connections. Then how soon a newcomer is refused where all places are taken.
+256 keep-alive connections. Then ten times as many: what becomes of the good answers, and how soon a newcomer is told
+that there is no place.
 
     pip install -r tests/benchmarks/requirements.txt
     python tests/benchmarks/serving.py --run-dir outputs/demo
@@ -14,6 +15,7 @@ import os
 import re
 import resource
 import shutil
+import socket
 import statistics
 import subprocess
 import sys
@@ -28,7 +30,8 @@ import requests
 ROOT = Path(__file__).parents[2]
 QUESTION = "/predict?vol_moving_avg=1200000&adj_close_rolling_med=25"
 CONNECTIONS = (1, 16, 64, 128, 256)
-OVERLOAD = 1_200  # connections: more than there are places
+OVERLOAD = 10 * CONNECTIONS[-1]
+NEWCOMERS = 300
 UNITS = {"us": 0.001, "ms": 1.0, "s": 1000.0}
 WORKERS = os.cpu_count() or 1
 
@@ -88,6 +91,19 @@ class Contestant:
         return f"http://127.0.0.1:{self.port}"
 
 
+@dataclass
+class Overload:
+    """What was seen with OVERLOAD connections."""
+
+    waits: list[float]  # ms until newcomers were told that there is no place, ascending
+    best: float  # good answers a second, without overload
+    good: float  # the same with it
+    refused: float  # a second
+    memory: float  # MB of all processes before
+    grown: float  # MB that came to it
+    again: float  # good answers a second in the two seconds after
+
+
 def main() -> None:
     arguments = parse_arguments()
     with tempfile.TemporaryDirectory() as folder:
@@ -99,8 +115,7 @@ def main() -> None:
                 measure(one, arguments.seconds)
         print_tables(contestants)
         print(f"\n10,000 rows in one request: {time_batch(contestants[0]):.0f} ms (median of 20)")
-        told, waited = time_refusals(contestants[0])
-        print(f"with {OVERLOAD:,} connections {told} of 200 newcomers were refused, 99 of 100 within {waited:.0f} ms")
+        print_overload(measure_overload(contestants[0]))
 
 
 def list_contestants(run_dir: Path, folder: str) -> list[Contestant]:
@@ -135,22 +150,32 @@ def measure(one: Contestant, seconds: int) -> None:
         one.ready.append(ready)
         for connections in CONNECTIONS:
             output = run_wrk(one.url, connections, seconds)
-            faults = sum(int(count) for count in re.findall(r"(?:Non-2xx or 3xx responses:|timeout) (\d+)", output))
-            one.faults += faults
-            rate = float(re.search(r"Requests/sec:\s+([\d.]+)", output)[1]) - faults / seconds
+            one.faults += count_refused(output) + sum(map(int, re.findall(r"timeout (\d+)", output)))
             p99 = re.search(r"\s99%\s+([\d.]+)(\w+)", output)
-            one.rates.setdefault(connections, []).append(rate)
+            one.rates.setdefault(connections, []).append(read_rate(output))
             one.waits.setdefault(connections, []).append(float(p99[1]) * UNITS[p99[2]])
         family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
         one.resident.append(max(member.memory_info().rss for member in family) / 1e6)
 
 
-def run_wrk(url: str, connections: int, seconds: int) -> str:
+def run_wrk(url: str, connections: int, seconds: int, warm_up: bool = True) -> str:
     command = ["wrk", "--latency", "-t1", f"-c{connections}"]
-    subprocess.run([*command, "-d1s", url + QUESTION], check=True, capture_output=True)  # warm up
+    if warm_up:
+        subprocess.run([*command, "-d1s", url + QUESTION], check=True, capture_output=True)
     return subprocess.run(
         [*command, f"-d{seconds}s", url + QUESTION], check=True, capture_output=True, text=True
     ).stdout
+
+
+def count_refused(output: str) -> int:
+    """Answers that were none, by what wrk prints."""
+    return sum(map(int, re.findall(r"Non-2xx or 3xx responses: (\d+)", output)))
+
+
+def read_rate(output: str) -> float:
+    """Good answers a second."""
+    requests_, seconds = re.search(r"(\d+) requests in ([\d.]+)s", output).groups()
+    return (int(requests_) - count_refused(output)) / float(seconds)
 
 
 def print_tables(contestants: list[Contestant]) -> None:
@@ -209,20 +234,44 @@ def time_batch(one: Contestant) -> float:
     return statistics.median(times)
 
 
-def time_refusals(one: Contestant) -> tuple[int, float]:
-    """How many of 200 newcomers are refused while all places are in use, and the milliseconds until they know."""
+def measure_overload(one: Contestant) -> Overload:
+    """Newcomers come one after the other. wrk asks again at once, whatever it was told; and what takes it longer than
+    two seconds, as being heard again does, it calls a time-out.
+    """
     resource.setrlimit(resource.RLIMIT_NOFILE, (2 * OVERLOAD, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
-    with Running(one):
-        command = ["wrk", "-t1", f"-c{OVERLOAD}", "-d6s", one.url + QUESTION]
-        with subprocess.Popen(command, stdout=subprocess.DEVNULL) as load:
+    with Running(one) as (process, _):
+        best = read_rate(run_wrk(one.url, CONNECTIONS[-1], 5))
+        family = [psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)]
+        memory = sum(member.memory_info().rss for member in family)
+        command = ["wrk", "-t1", f"-c{OVERLOAD}", "-d10s", one.url + QUESTION]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as load:
             time.sleep(3)
-            waits = []
-            for _ in range(200):
-                start = time.perf_counter()
-                if requests.get(one.url + QUESTION, timeout=5).status_code == 503:
-                    waits.append(1000 * (time.perf_counter() - start))
-            load.wait()
-    return len(waits), sorted(waits)[int(0.99 * len(waits))] if waits else 0.0
+            told = [ask_newly(one.port) for _ in range(NEWCOMERS)]
+            output = load.communicate()[0]
+        again = read_rate(run_wrk(one.url, CONNECTIONS[-1], 2, warm_up=False))
+        grown = sum(member.memory_info().rss for member in family) - memory
+    waits = sorted(wait for status, wait in told if status == 503)
+    return Overload(waits, best, read_rate(output), count_refused(output) / 10, memory / 1e6, grown / 1e6, again)
+
+
+def ask_newly(port: int) -> tuple[int, float]:
+    """The status that a newcomer is answered with, and the milliseconds from connecting to the answer."""
+    start = time.perf_counter()
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as one:
+        one.sendall(f"GET {QUESTION} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        answer = one.recv(4_096)
+    return int(answer[9:12]), 1000 * (time.perf_counter() - start)
+
+
+def print_overload(seen: Overload) -> None:
+    waits, last = seen.waits, len(seen.waits) - 1
+    print(f"\nwith {OVERLOAD:,} connections, which ask again at once when they are refused:")
+    print(f"- {seen.good:,.0f} good answers a second, {seen.good / seen.best:.2f} of those with {CONNECTIONS[-1]}")
+    print(f"- {seen.refused:,.0f} refusals a second; {len(waits)} of {NEWCOMERS} newcomers were refused", end="")
+    if waits:
+        print(f", after {waits[last // 2]:.0f} ms (median), {waits[int(0.99 * last)]:.0f} ms (99 of 100)", end="")
+    print(f"\n- memory {seen.memory:.0f} MB before, {seen.grown:+.0f} MB after")
+    print(f"- {seen.again / seen.best:.2f} of the good answers in the two seconds after it")
 
 
 def parse_arguments() -> argparse.Namespace:

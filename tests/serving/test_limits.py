@@ -152,6 +152,52 @@ def test_when_all_places_are_in_use_a_newcomer_is_told_to_come_back(serve):
         assert ask_over(one).startswith(b"HTTP/1.1 200 ")
 
 
+def test_who_was_refused_keeps_the_connection_and_has_the_next_place(serve):
+    server = serve(connections=1, share=1, grace=60)
+    with connect(server) as one, connect(server) as late:
+        assert ask_over(one).startswith(b"HTTP/1.1 200 ")
+        refused = ask_over(late)
+        assert refused.startswith(b"HTTP/1.1 503 ")
+        assert b"\r\nRetry-After: 1\r\n" in refused
+        assert b"Connection: close" not in refused
+        one.close()
+        assert ask_over(late).startswith(b"HTTP/1.1 200 ")
+        assert ask_over(late).startswith(b"HTTP/1.1 200 ")
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n" * 3,  # not one after the other, as it was told
+        b"GET /health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+        b"GET /health HTTP/1.0\r\nConnection: keep-alive\r\n\r\n",
+        b"HEAD /health HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{",
+        b"GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n" * 2,
+    ],
+)
+def test_who_was_refused_and_could_be_misunderstood_is_told_so_and_parted_from(serve, request_):
+    server = serve(connections=1, share=1, grace=60)
+    with connect(server) as one, connect(server) as late:
+        assert ask_over(one).startswith(b"HTTP/1.1 200 ")
+        late.sendall(request_)
+        said = late.makefile("rb").read()
+        assert said.startswith(b"HTTP/1.1 503 ")
+        assert said.count(b"HTTP/1.1 ") == said.count(b"\r\nConnection: close\r\n") == 1
+        assert ask_over(one).startswith(b"HTTP/1.1 200 ")
+
+
+def test_who_has_no_place_and_says_nothing_is_told_so_and_parted_from(serve):
+    server = serve(connections=1, share=1, grace=60, arrival=0.5)
+    with connect(server) as one, connect(server) as silent, connect(server) as slow:
+        assert ask_over(one).startswith(b"HTTP/1.1 200 ")
+        slow.sendall(b"GET /health HTTP/1.1\r\nX: ")
+        for late in (slow, silent):
+            said = late.makefile("rb").read()
+            assert said.startswith(b"HTTP/1.1 503 ")
+            assert b"\r\nConnection: close\r\n" in said
+
+
 def test_a_worker_takes_more_than_its_share_while_the_others_have_fewer(serve):
     server = serve(connections=4, share=2, grace=60)
     connections = [connect(server) for _ in range(4)]
