@@ -1,7 +1,5 @@
 "use strict";
 
-const count = new Intl.NumberFormat("en-US");
-const short = new Intl.NumberFormat("en-US", { notation: "compact", maximumSignificantDigits: 3 });
 const find = (id) => document.getElementById(id);
 
 /** An element with a class and text; text never becomes markup. */
@@ -46,53 +44,17 @@ function readNumber(id) {
   return /^[+-]?\d{1,3}([,\s'’]\d{3})+(\.\d+)?$/.test(text) ? text.replace(/[,\s'’]/g, "") : text;
 }
 
-/** The smallest of 1, 2 and 5 times a power of ten that divides `most` into four parts at most. */
-function chooseStep(most) {
-  const power = 10 ** Math.floor(Math.log10(most / 4));
-  return [1, 2, 5, 10].map((digit) => digit * power).find((step) => most / step <= 4);
-}
-
-function draw(name, attributes, parent) {
-  const element = document.createElementNS("http://www.w3.org/2000/svg", name);
-  for (const [key, value] of Object.entries(attributes)) element.setAttribute(key, value);
-  parent.append(element);
-  return element;
-}
-
-/** Text that is shown where the pointer rests. */
-function explain(element, text) {
-  draw("title", {}, element).textContent = text;
-}
-
 /** Recent volume as bars, its 30-day mean as a line, the forecast with its interval at the right. */
 function drawChart(forecast) {
   const { dates, volume, vol_moving_avg: mean } = forecast.recent;
-  const svg = find("chart").querySelector("svg");
   find("chart").hidden = false;
-  const width = Math.max(280, svg.clientWidth); // one unit is one pixel, so that labels are readable on a phone
-  svg.setAttribute("viewBox", `0 0 ${width} 260`);
-  const [left, right, top, bottom] = [48, width - 4, 14, 222];
-  const most = Math.max(...volume, forecast.high) || 1;
-  const step = (right - left) / (volume.length + 2);
-  const x = (index) => left + (index + 0.5) * step;
-  const y = (value) => bottom - (value / most) * (bottom - top);
-  svg.replaceChildren();
-  for (let value = 0, each = chooseStep(most); value <= most; value += each) {
-    draw("line", { class: "axis", x1: left, x2: right, y1: y(value), y2: y(value) }, svg);
-    draw("text", { x: left - 8, y: y(value) + 4, "text-anchor": "end" }, svg).textContent = short.format(value);
-  }
-  volume.forEach((value, index) => {
-    const bar = { class: "bar", x: x(index) - step * 0.4, y: y(value), width: step * 0.8, height: bottom - y(value) };
-    explain(draw("rect", bar, svg), `${dates[index]}: ${count.format(value)} shares`);
-  });
-  const points = mean.map((value, index) => (value === null ? null : `${x(index)},${y(value)}`)).filter(Boolean);
-  draw("polyline", { class: "mean", points: points.join(" ") }, svg);
-  const at = x(volume.length + 0.5);
+  const most = Math.max(...volume, forecast.high);
+  const chart = new Chart(find("chart").querySelector("svg"), 260, most, volume.length + 2);
+  volume.forEach((value, index) => chart.drawBar(index, value, `${dates[index]}: ${count.format(value)} shares`));
+  chart.drawLine(mean);
   const told = `${forecast.date}: ${count.format(forecast.volume)} shares, ${count.format(forecast.low)} to ${count.format(forecast.high)}`;
-  explain(draw("line", { class: "range", x1: at, x2: at, y1: y(forecast.low), y2: y(forecast.high) }, svg), told);
-  explain(draw("circle", { class: "point", cx: at, cy: y(forecast.volume), r: 5 }, svg), told);
-  draw("text", { x: left, y: 246 }, svg).textContent = dates[0];
-  draw("text", { x: right, y: 246, "text-anchor": "end" }, svg).textContent = forecast.date;
+  chart.drawForecast(volume.length + 0.5, forecast, told);
+  chart.nameEnds(dates[0], forecast.date);
   find("chart-text").textContent =
     `${forecast.symbol}: the last ${volume.length} days of Volume (bars), their 30-day mean (line), and the forecast for ` +
     `${forecast.date} with its 80% interval (dot and stroke).`;
