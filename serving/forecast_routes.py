@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from flask import Flask, Response, abort, request
 
-from serving.questions import LONGEST_SYMBOL, SPREAD, QuestionError, check_names, read_json, read_symbols, read_wanted
+from serving.questions import LONGEST_SYMBOL, SPREAD, QuestionError, read_json, read_symbols, read_wanted_alone
 from serving.replies import answer_error, answer_json, answer_not_ready
 from serving.spread import MISSING, describe_forecast
 from serving.watch import ModelWatch
@@ -21,12 +21,7 @@ def add_forecasts(app: Flask, models: ModelWatch) -> None:
           operationId: forecast
           summary: Forecast the Volume of a symbol's next trading day
           parameters:
-            - in: path
-              name: symbol
-              required: true
-              description: a symbol as /symbols lists it
-              schema: {type: string, minLength: 1}
-              example: AAPL
+            - symbol
             - quantiles
             - mean
           responses:
@@ -39,9 +34,7 @@ def add_forecasts(app: Flask, models: ModelWatch) -> None:
             '400': {$ref: '#/components/responses/BadRequest'}
             '404': {$ref: '#/components/responses/NotFound'}
         """
-        arguments = request.args.to_dict(flat=False)
-        check_names(arguments, SPREAD)
-        wanted, bundle = read_wanted(arguments), models.bundle
+        wanted, bundle = read_wanted_alone(request.args.to_dict(flat=False)), models.bundle
         if bundle is None:
             return answer_not_ready(models)
         if bundle.forecasts is None:
@@ -65,6 +58,9 @@ def add_forecasts(app: Flask, models: ModelWatch) -> None:
         post:
           operationId: forecastMany
           summary: Forecast the next trading day of up to 1,000 symbols
+          parameters:
+            - quantiles
+            - mean
           requestBody:
             required: true
             content:
@@ -84,7 +80,9 @@ def add_forecasts(app: Flask, models: ModelWatch) -> None:
         """
         if not request.is_json:
             abort(415)
-        symbols, wanted = read_symbols(read_json(request.get_data(cache=False)))
+        wanted = read_wanted_alone(request.args.to_dict(flat=False))
+        symbols, more = read_symbols(read_json(request.get_data(cache=False)))
+        wanted = wanted.join(more)
         bundle = models.bundle
         if bundle is None:
             return answer_not_ready(models)

@@ -47,6 +47,7 @@ BESIDE: dict[str, dict[str, object]] = {
     },
     "mean": {"type": "boolean"},
 }
+SYMBOL = {"type": "string", "minLength": 1, "description": "a symbol as /symbols lists it"}
 LEVEL = "0[.](0[5-9][0-9]{0,4}|[1-8][0-9]{0,5}|9|9[0-4][0-9]{0,4}|950{0,4})"
 MODEL = {"type": "object", "properties": {"name": {"type": "string"}, "version": {"type": "string"}}}
 FORECAST = {
@@ -100,6 +101,7 @@ SCHEMAS: dict[str, dict[str, object]] = {
                     "properties": FEATURE_SCHEMAS,
                 },
             },
+            "detail": {"type": "boolean", "description": "true for the interval and in_range as well"},
             **BESIDE,
         },
         "example": {"rows": [EXAMPLES]},
@@ -115,6 +117,9 @@ SCHEMAS: dict[str, dict[str, object]] = {
         "required": ["predictions"],
         "properties": {
             "predictions": {"type": "array", "items": WHOLE},
+            "low": {"type": "array", "items": WHOLE},
+            "high": {"type": "array", "items": WHOLE},
+            "in_range": {"type": "array", "items": {"type": "boolean"}},
             "quantiles": {"type": "object", "additionalProperties": {"type": "array", "items": WHOLE}},
             "mean": {"type": "array", "items": WHOLE},
         },
@@ -236,6 +241,9 @@ def describe_api(app: Flask, prefix: str = "") -> dict[str, Any]:
         spec.components.parameter(
             name, "query", {"name": name, "required": True, "schema": schema, "example": EXAMPLES[name]}
         )
+    spec.components.parameter(
+        "symbol", "path", {"name": "symbol", "required": True, "schema": SYMBOL, "example": "AAPL"}
+    )
     detail = {
         "type": "string",
         "enum": ["true", "false", "1", "0"],

@@ -1,5 +1,6 @@
 """The pages for people."""
 
+import json
 import math
 from dataclasses import dataclass
 
@@ -46,8 +47,9 @@ def add_pages(app: Flask, models: ModelWatch) -> None:
         symbols = [symbol for symbol, _ in bundle.forecasts.listing[:2]] if bundle and bundle.forecasts else ["AAPL"]
         day = dict(zip(FEATURES, choose_example(bundle) if bundle else EXAMPLE, strict=True))
         bodies = {
-            "Batch": {"rows": [{name: float(text) for name, text in day.items()}]},
-            "SymbolList": {"symbols": symbols},
+            "Batch": json.dumps({"rows": [{name: float(text) for name, text in day.items()}]}),
+            "Csv": "\n".join([",".join(FEATURES), ",".join(day.values()), ""]),
+            "SymbolList": json.dumps({"symbols": symbols}),
         }
         examples = {**day, "symbol": symbols[0]}
         absent = () if bundle and has_spread(bundle) else SPREAD  # left out of the examples

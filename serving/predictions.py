@@ -3,7 +3,7 @@
 import csv
 import io
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from urllib.parse import parse_qs
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
@@ -13,8 +13,17 @@ from flask import Flask, Response, abort, request
 from serving import replies
 from serving.answers import JSON_HEADERS, describe_error
 from serving.model import Answer
-from serving.questions import CSV_TYPES, QuestionError, Rows, read_batch, read_csv, read_json, read_query
-from serving.spread import MISSING, Wanted
+from serving.questions import (
+    CSV_TYPES,
+    QuestionError,
+    Rows,
+    read_batch,
+    read_csv,
+    read_json,
+    read_query,
+    read_wanted_alone,
+)
+from serving.spread import MISSING
 from serving.table import FEATURES
 from serving.watch import ModelWatch
 
@@ -99,6 +108,9 @@ def add_predictions(app: Flask, models: ModelWatch) -> None:
         post:
           operationId: predictMany
           summary: Predict up to 10,000 rows at once
+          parameters:
+            - quantiles
+            - mean
           requestBody:
             required: true
             content:
@@ -108,7 +120,9 @@ def add_predictions(app: Flask, models: ModelWatch) -> None:
                 schema: {$ref: '#/components/schemas/Csv'}
           responses:
             '200':
-              description: The predicted Volumes in the order of the rows; CSV is answered with CSV
+              description: The predicted Volumes in the order of the rows. CSV is answered with CSV, the rows with
+                volume, low, high and in_range, then a column for each of the quantiles (quantile_0.1) and the mean, if
+                they are asked for
               content:
                 application/json:
                   schema: {$ref: '#/components/schemas/Predictions'}
@@ -121,31 +135,45 @@ def add_predictions(app: Flask, models: ModelWatch) -> None:
         is_csv = request.mimetype in CSV_TYPES
         if not is_csv and not request.is_json:
             abort(415)
+        wanted = read_wanted_alone(request.args.to_dict(flat=False))
         body = request.get_data(cache=False)
-        rows, wanted = (
-            (read_csv(body, CSV_TYPES[request.mimetype]), Wanted()) if is_csv else read_batch(read_json(body))
-        )
+        if is_csv:
+            rows, detail = read_csv(body, CSV_TYPES[request.mimetype]), True
+        else:
+            rows, detail, more = read_batch(read_json(body))
+            wanted = wanted.join(more)
         bundle = models.bundle
         if bundle is None:
             return replies.answer_not_ready(models)
-        if not is_csv:
-            told: dict[str, object] = {"predictions": bundle.model.predict_all(*rows)}
-            if wanted and not bundle.model.spread:
-                raise QuestionError(wanted.field, MISSING)
-            if wanted and bundle.model.spread:
-                told |= bundle.model.spread.describe(wanted, *rows)
-            return replies.answer_json(told, bundle)
-        response = Response(write_csv(rows, bundle.model.answer_all(*rows)), mimetype="text/csv")
-        response.headers["X-Model-Version"] = bundle.version
-        return response
+        beside: dict[str, object] = {}
+        if wanted and not bundle.model.spread:
+            raise QuestionError(wanted.field, MISSING)
+        if wanted and bundle.model.spread:
+            beside = bundle.model.spread.describe(wanted, *rows)
+        if not detail:
+            return replies.answer_json({"predictions": bundle.model.predict_all(*rows), **beside}, bundle)
+        answers = bundle.model.answer_all(*rows)
+        if is_csv:
+            response = Response(write_csv(rows, answers, beside), mimetype="text/csv")
+            response.headers["X-Model-Version"] = bundle.version
+            return response
+        columns = {name: [getattr(answer, name) for answer in answers] for name in ("low", "high", "in_range")}
+        return replies.answer_json({"predictions": [answer.volume for answer in answers], **columns, **beside}, bundle)
 
 
-def write_csv(rows: Rows, answers: list[Answer]) -> str:
-    """The rows as they were asked, each with its answer."""
+def write_csv(rows: Rows, answers: list[Answer], beside: Mapping[str, object]) -> str:
+    """The rows as they were asked, each with its answer and what is told beside it."""
+    columns: dict[str, list[int]] = {}
+    quantiles, mean = beside.get("quantiles"), beside.get("mean")
+    if isinstance(quantiles, dict):
+        columns |= {f"quantile_{level}": shares for level, shares in quantiles.items()}
+    if isinstance(mean, list):
+        columns["mean"] = mean
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\r\n")
-    writer.writerow([*FEATURES, "volume", "low", "high", "in_range"])
-    for volume, price, answer in zip(*map(np.ndarray.tolist, rows), answers, strict=True):
+    writer.writerow([*FEATURES, "volume", "low", "high", "in_range", *columns])
+    more = list(zip(*columns.values(), strict=True)) or [()] * len(answers)
+    for volume, price, answer, shares in zip(*map(np.ndarray.tolist, rows), answers, more, strict=True):
         given = [f"{value:.0f}" if value.is_integer() else value for value in (volume, price)]
-        writer.writerow([*given, answer.volume, answer.low, answer.high, str(answer.in_range).lower()])
+        writer.writerow([*given, answer.volume, answer.low, answer.high, str(answer.in_range).lower(), *shares])
     return text.getvalue()

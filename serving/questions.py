@@ -68,14 +68,25 @@ def read_wanted(arguments: Mapping[str, Sequence[str]]) -> Wanted:
     return Wanted(levels, read_truth(arguments, "mean"))
 
 
+def read_wanted_alone(arguments: Mapping[str, Sequence[str]]) -> Wanted:
+    """The same of an address that holds nothing else."""
+    check_names(arguments, SPREAD)
+    return read_wanted(arguments)
+
+
 def read_wanted_body(body: Mapping[str, object]) -> Wanted:
     """ "quantiles": [0.1, 0.5] and "mean": true of a JSON body."""
     levels, mean = body.get("quantiles", []), body.get("mean", False)
     if not isinstance(levels, list) or ("quantiles" in body and not levels):
         raise QuestionError("quantiles", "quantiles must be a list of levels, for example [0.1, 0.5, 0.9].")
-    if not isinstance(mean, bool):
-        raise QuestionError("mean", "mean must be true or false.")
-    return Wanted(check_levels((json.dumps(one)[:40], one if type(one) is float else math.nan) for one in levels), mean)
+    check_truth("mean", mean)
+    numbers = ((json.dumps(one)[:40], one if type(one) is float else math.nan) for one in levels)
+    return Wanted(check_levels(numbers), bool(mean))
+
+
+def check_truth(name: str, value: object) -> None:
+    if not isinstance(value, bool):
+        raise QuestionError(name, f"{name} must be true or false.")
 
 
 def check_levels(levels: Iterable[tuple[str, float]]) -> dict[str, float]:
@@ -97,18 +108,23 @@ def read_json(body: bytes) -> object:
         raise QuestionError("body", "The body is not valid JSON.") from None
 
 
-def read_batch(body: object) -> tuple[Rows, Wanted]:
-    """The two features of each row of {"rows": [{"vol_moving_avg": 12345, "adj_close_rolling_med": 25}, ...]}, and what
-    is wanted beside the answers.
+def read_batch(body: object) -> tuple[Rows, bool, Wanted]:
+    """The two features of each row of {"rows": [{"vol_moving_avg": 12345, "adj_close_rolling_med": 25}, ...]}, whether
+    the detailed form is wanted, and what is wanted beside the answers.
     """
+    detail: object = False
+    if isinstance(body, dict) and "detail" in body:
+        detail = body.pop("detail")
+        check_truth("detail", detail)
     rows, wanted = read_list(body, "rows")
-    return read_rows(rows), wanted
+    return read_rows(rows), bool(detail), wanted
 
 
 def read_list(body: object, name: str) -> tuple[list[object], Wanted]:
     """The list of that name in a body, and what may be wanted beside; a body has nothing else."""
     if not isinstance(body, dict) or not isinstance(body.get(name), list) or set(body) - {name, *SPREAD}:
-        message = f'The body must be {{"{name}": [...]}} with a list of {name} and nothing else but quantiles and mean.'
+        also = "detail, quantiles and mean" if name == "rows" else "quantiles and mean"
+        message = f'The body must be {{"{name}": [...]}} with a list of {name} and nothing else but {also}.'
         raise QuestionError(name, message)
     return body[name], read_wanted_body(body)
 

@@ -24,6 +24,10 @@ class Wanted:
     def __bool__(self) -> bool:
         return bool(self.levels) or self.mean
 
+    def join(self, other: "Wanted") -> "Wanted":
+        """What either asks for."""
+        return Wanted({**self.levels, **other.levels}, self.mean or other.mean)
+
     @property
     def field(self) -> str:
         return "quantiles" if self.levels else "mean"

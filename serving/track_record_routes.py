@@ -45,12 +45,7 @@ def add_track_record(app: Flask, models: ModelWatch) -> None:
           operationId: trackRecordOfSymbol
           summary: The last forecasts of a symbol against what came
           parameters:
-            - in: path
-              name: symbol
-              required: true
-              description: a symbol as /symbols lists it
-              schema: {type: string, minLength: 1}
-              example: AAPL
+            - symbol
           responses:
             '200':
               description: Up to twenty days, oldest first, as columns; empty before the first is scored. With replay

@@ -83,6 +83,7 @@ def send(*rows: str) -> str:
         ("[]", "rows"),
         (send(), "rows"),
         (send(ROW)[:-1] + ', "more": 1}', "rows"),
+        (send(ROW)[:-1] + ', "detail": "true"}', "detail"),
         (send(*[ROW] * 10_001), "rows"),
         (send("1"), "rows[0]"),
         (send(ROW, '{"vol_moving_avg": 1}'), "rows[1]"),

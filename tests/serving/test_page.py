@@ -70,11 +70,11 @@ def test_the_code_can_be_copied_without_a_clipboard(page):
 def test_each_route_is_shown_with_an_example_and_its_answer(browser, server):
     page = browser.new_page()
     page.goto(server.url + "/docs")
-    page.wait_for_selector(".answered:not(:empty) >> nth=9")  # they are asked one after the other
+    page.wait_for_selector(".answered:not(:empty) >> nth=10")  # they are asked one after the other
     titles, answers = page.locator("h2").all_inner_texts(), page.locator(".answered").all_inner_texts()
     page.close()
     assert [title.split()[-1] for title in titles[:3]] == ["/predict", "/predict", "/forecast/{symbol}"]
-    assert len(answers) == 10
+    assert len(answers) == 11
     assert all(answer.startswith("200  ") for answer in answers), answers
 
 
