@@ -47,7 +47,7 @@ def add_pages(app: Flask, models: ModelWatch) -> None:
         symbols = [symbol for symbol, _ in bundle.forecasts.listing[:2]] if bundle and bundle.forecasts else ["AAPL"]
         day = dict(zip(FEATURES, choose_example(bundle) if bundle else EXAMPLE, strict=True))
         bodies = {
-            "Batch": json.dumps({"rows": [{name: float(text) for name, text in day.items()}]}),
+            "Batch": json.dumps({"rows": [{name: float(text) for name, text in day.items()}], "detail": True}),
             "Csv": "\n".join([",".join(FEATURES), ",".join(day.values()), ""]),
             "SymbolList": json.dumps({"symbols": symbols}),
         }

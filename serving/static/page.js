@@ -23,6 +23,21 @@ async function ask(path) {
   return answer;
 }
 
+const newest = new Map(); // a box -> the number of the newest question whose answer belongs there
+
+/** Ask on behalf of a box. Returns the answer, or null when the box has been asked something newer meanwhile. */
+async function askFor(box, asking) {
+  const turn = (newest.get(box) || 0) + 1;
+  newest.set(box, turn);
+  try {
+    const answer = await asking();
+    return newest.get(box) === turn ? answer : null;
+  } catch (error) {
+    if (newest.get(box) === turn) showError(box, error);
+    return null;
+  }
+}
+
 function showAnswer(box, answer, heading) {
   box.replaceChildren(
     make("div", "detail", heading),
@@ -64,20 +79,17 @@ async function submitForecast(event) {
   event.preventDefault();
   const box = find("forecast-answer");
   find("chart").hidden = find("record").hidden = true;
-  try {
+  const found = await askFor(box, async () => {
     const [symbol, others] = await findSymbol(find("symbol").value.trim());
-    if (others.length) {
-      suggest(box, others);
-      return;
-    }
-    const forecast = await ask(`forecast/${encodeURIComponent(symbol)}`);
-    const name = forecast.name ? `${forecast.symbol}, ${forecast.name}` : forecast.symbol;
-    showAnswer(box, forecast, `${name}, on ${forecast.date}`);
-    drawChart(forecast);
-    document.dispatchEvent(new CustomEvent("forecast", { detail: forecast.symbol }));
-  } catch (error) {
-    showError(box, error);
-  }
+    return others.length ? { others } : { forecast: await ask(`forecast/${encodeURIComponent(symbol)}`) };
+  });
+  if (found?.others) suggest(box, found.others);
+  if (!found?.forecast) return;
+  const { forecast } = found;
+  const name = forecast.name ? `${forecast.symbol}, ${forecast.name}` : forecast.symbol;
+  showAnswer(box, forecast, `${name}, on ${forecast.date}`);
+  drawChart(forecast);
+  document.dispatchEvent(new CustomEvent("forecast", { detail: forecast.symbol }));
 }
 
 /** The symbol that a text means: itself, or the only one whose name holds it. Else the text, and those that it may mean. */
@@ -110,11 +122,8 @@ async function submitPrediction(event) {
     adj_close_rolling_med: readNumber("adj_close_rolling_med"),
     detail: "true",
   });
-  try {
-    showAnswer(box, await ask(`predict?${question}`), "Predicted Volume of the day");
-  } catch (error) {
-    showError(box, error);
-  }
+  const answer = await askFor(box, () => ask(`predict?${question}`));
+  if (answer) showAnswer(box, answer, "Predicted Volume of the day");
 }
 
 let typing;

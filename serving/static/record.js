@@ -4,7 +4,7 @@
 async function showRecord(symbol) {
   const figure = find("record");
   figure.hidden = true;
-  const past = await ask(`track-record/${encodeURIComponent(symbol)}`).catch(() => null);
+  const past = await askFor(figure, () => ask(`track-record/${encodeURIComponent(symbol)}`).catch(() => null));
   if (!past?.dates.length) return;
   figure.hidden = false;
   const most = Math.max(...past.high, ...past.actual);

@@ -59,6 +59,23 @@ def test_a_text_that_may_mean_several_symbols_offers_them(page):
     assert "^GSPC, on 2013-03-11" in page.inner_text("#forecast-answer")
 
 
+def test_an_answer_that_comes_late_does_not_take_the_place_of_a_newer_one(page):
+    """As on a telephone whose first question hangs."""
+    held = []
+    page.route("**/forecast/AAPL", lambda route: held.append(route))
+    page.fill("#symbol", "AAPL")
+    with page.expect_request("**/forecast/AAPL"):
+        page.press("#symbol", "Enter")
+    page.fill("#symbol", "^GSPC")
+    page.press("#symbol", "Enter")
+    page.wait_for_selector("#chart rect.bar")
+    with page.expect_response("**/forecast/AAPL"):
+        held[0].continue_()
+    page.wait_for_timeout(300)
+    assert "^GSPC, on 2013-03-11" in page.inner_text("#forecast-answer")
+    assert page.inner_text("#chart-text").startswith("^GSPC")
+
+
 def test_the_code_can_be_copied_without_a_clipboard(page):
     """As on a page that came by http from another machine."""
     page.evaluate("Object.defineProperty(navigator, 'clipboard', { value: undefined })")
