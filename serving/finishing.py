@@ -13,6 +13,7 @@ from serving.replies import answer_error
 log = logging.getLogger("serving")
 
 PACKET = 1_400  # bytes: what is smaller gains nothing by compression
+LARGE = 100_000  # bytes: what is larger is compressed in a hurry, since others wait meanwhile
 COMPRESSIBLE = ("application/json", "text/", "image/svg+xml")
 
 BODY_FAULTS = {
@@ -46,7 +47,9 @@ def compress(response: Response) -> Response:
     if not request.accept_encodings.quality("gzip") or (response.content_length or 0) <= PACKET:
         return response
     response.direct_passthrough = False
-    response.set_data(gzip.compress(response.get_data(), compresslevel=5, mtime=0))
+    content = response.get_data()
+    level = 5 if len(content) < LARGE else 1
+    response.set_data(gzip.compress(content, compresslevel=level, mtime=0))
     response.headers["Content-Encoding"] = "gzip"
     return response
 

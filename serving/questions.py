@@ -143,7 +143,7 @@ def read_rows(given: list[object]) -> Rows:
         except OverflowError:  # found below, by name
             pass
         else:
-            if (np.abs(prices) <= LARGEST).all() and ((volumes >= 0) & (volumes <= LARGEST)).all():
+            if are_possible(volumes, prices):
                 return volumes, prices
     raise find_bad_number(columns)
 
@@ -176,14 +176,31 @@ def read_csv(body: bytes, separator: str) -> Rows:
     places = [header.index(name) for name in FEATURES]
     rows = [line for line in lines[1:] if line]
     check_count("rows", len(rows), LONGEST_BATCH)
-    values = np.empty((2, len(rows)))
+    if all(len(row) == len(FEATURES) and all(map(NUMBER.fullmatch, row)) for row in rows):
+        values = np.array(rows, dtype=np.float64).T
+        volumes, prices = (values[place] for place in places)
+        if are_possible(volumes, prices):
+            return volumes, prices
+    raise find_bad_text(rows, places)
+
+
+def find_bad_text(rows: Sequence[Sequence[str]], places: Sequence[int]) -> QuestionError:
+    """Name the first field that is no number or out of bounds, or the first row that has too few or too many."""
     for number, row in enumerate(rows):
+        field = f"rows[{number}]"
         if len(row) != len(FEATURES):
-            raise QuestionError(f"rows[{number}]", f"A row must have {len(FEATURES)} fields, not {len(row)}.")
-        for at, (name, place) in enumerate(zip(FEATURES, places, strict=True)):
-            values[at, number] = read_text_number(f"rows[{number}].{name}", row[place])
-        check_volume(values[0, number], f"rows[{number}].{FEATURES[0]}")
-    return values[0], values[1]
+            return QuestionError(field, f"A row must have {len(FEATURES)} fields, not {len(row)}.")
+        try:
+            volume, _ = (read_text_number(f"{field}.{FEATURES[at]}", row[place]) for at, place in enumerate(places))
+            check_volume(volume, f"{field}.{FEATURES[0]}")
+        except QuestionError as error:
+            return error
+    raise AssertionError("all numbers are good")
+
+
+def are_possible(volumes: npt.NDArray[np.float64], prices: npt.NDArray[np.float64]) -> bool:
+    """Whether all are within the bounds that each number is held to."""
+    return bool((np.abs(prices) <= LARGEST).all() and ((volumes >= 0) & (volumes <= LARGEST)).all())
 
 
 def read_symbols(body: object) -> tuple[list[str], Wanted]:
