@@ -97,6 +97,31 @@ def test_a_dead_worker_is_replaced_and_each_caller_loses_one_connection_at_most(
     assert count_answers(url) - counted >= sum(answered)  # what the dead one had counted is not lost
 
 
+def test_a_worker_that_hangs_keeps_nobody_out_and_the_one_with_fewer_connections_takes_the_next(start):
+    process, url = start()
+    host, port = url.removeprefix("http://").split(":")
+    request = f"GET {QUESTION} HTTP/1.1\r\nHost: x\r\n\r\n".encode()
+    hung = psutil.Process(process.pid).children()[0]
+
+    def come(number: int) -> list[socket.socket]:
+        callers = []
+        for _ in range(number):
+            callers.append(socket.create_connection((host, int(port)), timeout=30))
+            callers[-1].sendall(request)
+            assert callers[-1].recv(1_000).startswith(b"HTTP/1.1 200 ")
+        return callers
+
+    assert httpx.get(url + QUESTION).json() == 10_580
+    before = hung.num_fds()
+    hung.suspend()
+    first = come(60)
+    hung.resume()
+    second = come(40)
+    assert hung.num_fds() - before > 25  # by chance it would have 20 of them
+    for one in [*first, *second]:
+        one.close()
+
+
 def test_workers_that_cannot_live_end_the_server(start, tmp_path):
     process, _ = start()
     patience = time.monotonic() + 60
