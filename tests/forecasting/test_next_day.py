@@ -11,6 +11,8 @@ from small_prices import make_prices, write_part
 
 from pipeline.errors import InputError
 from pipeline.forecasting.market_rows import is_held_out
+from pipeline.forecasting.next_day import features
+from pipeline.forecasting.next_day import rows as next_day_rows
 from pipeline.forecasting.next_day.features import NAMES, build_features
 from pipeline.forecasting.next_day.folds import cut_folds
 from pipeline.forecasting.next_day.habits import HABITS
@@ -107,6 +109,14 @@ def test_a_part_may_hold_none_of_the_symbols(rows, calendar):
 def test_chosen_rows_have_the_features_that_they_have_among_all(rows, calendar):
     together, market = build(rows, calendar)
     chosen = np.array([3, 500, 501, 1_700, len(rows.day) - 1])
+    for name, column in build_features(rows, market, calendar, chosen).items():
+        assert np.array_equal(column, together[name][chosen], equal_nan=True), name
+
+
+def test_features_are_the_same_for_any_number_of_symbols_at_a_time(rows, calendar, monkeypatch):
+    together, market = build(rows, calendar)
+    chosen = np.array([3, 500, 4_600, 4_601, len(rows.day) - 1])
+    monkeypatch.setattr(features, "AT_ONCE", 2_000)  # rows: two or three symbols, some without a chosen row
     for name, column in build_features(rows, market, calendar, chosen).items():
         assert np.array_equal(column, together[name][chosen], equal_nan=True), name
 
@@ -298,17 +308,19 @@ def test_a_model_without_an_error_depends_on_nothing(rows):
     assert set(measure_groups(model, flat).values()) == {0.0}
 
 
-def test_a_draw_repeats_whatever_the_order_of_parts(spark, market_files, calendar):
+def test_a_draw_repeats_whatever_the_order_of_parts(spark, market_files, calendar, monkeypatch):
     survey, plan, _ = survey_and_plan(spark, market_files, calendar)
     plan = plan.draw_at_most(2_000, survey.rows, calendar.days)
-    forth, back = (
-        collect_rows(spark, files, ETFS, calendar, survey.market, plan) for files in (market_files, market_files[::-1])
-    )
+    forth = collect_rows(spark, market_files, ETFS, calendar, survey.market, plan)
+    monkeypatch.setattr(next_day_rows, "PARTS_AT_ONCE", 2)
+    back = collect_rows(spark, market_files[::-1], ETFS, calendar, survey.market, plan)
     assert 1_800 < len(forth["learn"]) < 2_200
     for name in ROLES:
         assert len(forth[name]) > 0
         assert np.array_equal(forth[name].inputs, back[name].inputs, equal_nan=True)
         assert np.array_equal(forth[name].target, back[name].target)
+        places = np.lexsort((forth[name].symbol, forth[name].day, is_held_out(forth[name].symbol)))
+        assert np.array_equal(places, np.arange(len(places))), "a fold would learn from later days"
 
 
 def test_a_model_learns_what_can_be_learned(spark, market_files, calendar, rows):

@@ -25,6 +25,7 @@ from pipeline.forecasting.next_day.symbol_rows import (
 )
 from pipeline.forecasting.next_day.trading_calendar import EFFECTS, TradingCalendar
 
+AT_ONCE = 100_000  # rows
 EARNINGS = 63  # trading rows between two quarterly reports
 LEAST_SWING, MOST_SWINGS, LEAST_RANGE = 1e-6, 100.0, 1e-4  # logs; what keeps ratios of still prices in bounds
 HALF_LIVES = {"fading_1": 1.0, "fading_2": 2.5, "fading_6": 6.0, "fading_15": 15.0}  # trading rows
@@ -81,9 +82,23 @@ def build_features(
 ) -> dict[str, np.ndarray]:
     """All features of the chosen rows: FEATURES, HABITS and the calendar's effects of the next session.
 
-    chosen: int64[m], rows in order; None for all. Returns float32[m] each, NaN where unknown.
+    chosen: int64[m], rows in order; None for all. Returns float32[m] each, NaN where unknown. Some symbols at a time:
+    on the way all rows have all columns.
     """
     chosen = np.arange(len(rows.day)) if chosen is None else chosen
+    found, start = [], 0
+    for run in rows.cut(AT_ONCE):
+        end = start + len(run.day)
+        inside = chosen[slice(*np.searchsorted(chosen, [start, end]))] - start
+        found.append(describe_rows(run, market, calendar, inside))
+        start = end
+    return {name: np.concatenate([columns[name] for columns in found]) for name in NAMES}
+
+
+def describe_rows(
+    rows: SymbolRows, market: Market, calendar: TradingCalendar, chosen: np.ndarray
+) -> dict[str, np.ndarray]:
+    """See build_features, which does it for some symbols after others."""
     session = calendar.find_session(rows.day)
     following = np.minimum(session[chosen] + 1, len(calendar.days) - 1)
     abnormal = abnormal_volume(rows)

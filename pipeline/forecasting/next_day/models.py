@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -11,7 +10,7 @@ from pipeline.forecasting.next_day.features import FEATURES, NAMES
 from pipeline.forecasting.next_day.habits import HABITS
 from pipeline.forecasting.next_day.rows import NextDayRows
 from pipeline.forecasting.next_day.trading_calendar import EFFECTS
-from pipeline.forecasting.threads import THREADS, limit_threads
+from pipeline.forecasting.threads import limit_threads
 
 PRICES = ("return", "size", "range", "price", "move", "close", "overnight")  # how such features' names begin
 GROUPS = {
@@ -112,6 +111,8 @@ def measure_columns(inputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def boost_xgboost(inputs: np.ndarray, target: np.ndarray, device: str) -> Callable[[np.ndarray], np.ndarray]:
     """Trees under a Huber loss: a day with ten times the volume, which nobody foresees, must not steer the others."""
+    from pipeline.forecasting.next_day.trees import grow_trees
+
     settings = {"objective": "reg:pseudohubererror", "huber_slope": SLOPE, "device": device}
     settings |= {"max_depth": 6, "eta": 0.06, "min_child_weight": 100, "colsample_bynode": 0.5}
     trees = grow_trees(inputs, target / measure_units(inputs), settings, 400 if len(inputs) > MANY else 100)
@@ -122,18 +123,6 @@ def measure_units(inputs: np.ndarray) -> np.ndarray:
     """What trees count in, float64[n]: the symbol's own spread of a month, lest the restless drown the calm."""
     units: np.ndarray = inputs[:, NAMES.index("spread")].astype(np.float64) + USUAL_SPREAD
     return units
-
-
-def grow_trees(
-    inputs: np.ndarray, target: np.ndarray, settings: dict[str, Any], rounds: int
-) -> Callable[[np.ndarray], np.ndarray]:
-    """XGBoost's trees of histograms, the same on every machine. A task of Spark predicts with them as well."""
-    import xgboost
-
-    data = xgboost.QuantileDMatrix(inputs, target.astype(np.float32), max_bin=BINS, nthread=THREADS)
-    every = {"tree_method": "hist", "max_bin": BINS, "nthread": THREADS, "seed": SEED}
-    booster = xgboost.train(every | settings, data, rounds)
-    return lambda asked: np.asarray(booster.inplace_predict(asked), np.float64)
 
 
 def boost_sklearn(inputs: np.ndarray, target: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:

@@ -77,13 +77,13 @@ class Plan:
         return min(int(kinds.min()), int(tests)), np.array([*kinds[0], tests])
 
     def draw_at_most(self, rows: int, counts: np.ndarray, days: np.ndarray) -> "Plan":
-        """The plan that draws about `rows` rows to learn from, a quarter of that to calibrate each fold, and SHOWN.
+        """The plan that draws about `rows` rows to learn from, a tenth of that to calibrate each fold, and SHOWN.
 
         Or all where there are fewer. counts, days: see `make_plan`.
         """
         held_out, day, weight = list_counts(counts, days)
         there = self.find_roles(held_out, day) @ weight
-        wanted = (rows, rows // 4 * (len(self.folds) + self.refit), SHOWN)
+        wanted = (rows, rows // 10 * (len(self.folds) + self.refit), SHOWN)
         learn, calibrate, show = np.minimum(1.0, np.array(wanted) / np.maximum(there, 1)).tolist()
         return replace(self, shares=(learn, calibrate, show))
 

@@ -21,6 +21,7 @@ from pipeline.forecasting.next_day.targets import find_targets
 from pipeline.forecasting.next_day.trading_calendar import TradingCalendar
 
 BATCH = 20_000  # rows that a task returns at once
+PARTS_AT_ONCE = 8  # whose rows are on their way at once
 Selection = slice | np.ndarray  # of rows: a stretch of them, or bool[n]
 
 
@@ -56,7 +57,10 @@ class NextDayRows:
 def collect_rows(
     spark: SparkSession, files: list[Path], etfs: frozenset[str], calendar: TradingCalendar, market: Market, plan: Plan
 ) -> dict[str, NextDayRows]:
-    """The drawn rows of each of ROLES, sorted so that what a fold learns from stands first: see `select_learned`."""
+    """The drawn rows of each of ROLES, sorted so that what a fold learns from stands first: see `select_learned`.
+
+    Some parts at a time: on their way the rows take memory several times over.
+    """
 
     def build(file: Path) -> Iterator[pa.RecordBatch]:
         rows, _, _ = read_symbol_rows(file, etfs)
@@ -67,29 +71,45 @@ def collect_rows(
         roles = roles[:, roles.any(axis=0)]
         features = np.column_stack(list(build_features(rows, market, calendar, drawn).values()))
         symbol, day, target = rows.symbol[drawn], rows.day[targets[drawn]], rows.volume[targets[drawn]]
-        late = is_held_out(symbol) & plan.hold_out
         for start in range(0, len(drawn), BATCH):
             part = slice(start, start + BATCH)
-            columns = [pa.array(column[part]) for column in (*roles, late, symbol, day, target)]
+            columns = [pa.array(column[part]) for column in (*roles, symbol, day, target)]
             yield pa.RecordBatch.from_arrays([*columns, pack(features[part])], names)
 
-    names = [*ROLES, "late", "symbol", "day", "target", "inputs"]
-    kinds = [
-        *(f"{role} boolean" for role in (*ROLES, "late")),
-        "symbol bigint, day bigint, target bigint, inputs binary",
-    ]
-    order = [(name, "ascending") for name in ("late", "day", "symbol")]
-    drawn = map_parts(spark, files, ", ".join(kinds), build).sort_by(order)
-    rows = {role: unpack(drawn.filter(drawn[role])) for role in ROLES}
-    del drawn
-    pa.default_memory_pool().release_unused()  # the training that comes next needs the memory
-    return rows
+    names = [*ROLES, "symbol", "day", "target", "inputs"]
+    kinds = [*(f"{role} boolean" for role in ROLES), "symbol bigint, day bigint, target bigint, inputs binary"]
+    found: dict[str, list[NextDayRows]] = {role: [] for role in ROLES}
+    for start in range(0, len(files), PARTS_AT_ONCE):
+        drawn = map_parts(spark, files[start : start + PARTS_AT_ONCE], ", ".join(kinds), build)
+        for role, parts in found.items():
+            parts.append(unpack(drawn.filter(drawn[role])))
+        del drawn
+        pa.default_memory_pool().release_unused()
+    return {role: put_in_order(parts, plan) for role, parts in found.items()}
 
 
 def unpack(table: pa.Table) -> NextDayRows:
     """The rows that a task packed."""
     symbol, day, target = (table[name].to_numpy() for name in ("symbol", "day", "target"))
     return NextDayRows(unpack_matrix(table["inputs"], np.float32, len(NAMES)), symbol, day, target.astype(np.float64))
+
+
+def put_in_order(parts: list[NextDayRows], plan: Plan) -> NextDayRows:
+    """The rows of all parts by day, those of symbols that are held out last. The list is emptied: what has found its
+    place is let go.
+    """
+    symbol, day, target = (
+        np.concatenate([getattr(part, name) for part in parts]) for name in ("symbol", "day", "target")
+    )
+    order = np.lexsort((symbol, day, is_held_out(symbol) & plan.hold_out))
+    place = np.empty_like(order)
+    place[order] = np.arange(len(order))
+    inputs, end = np.empty((len(order), len(NAMES)), np.float32), len(order)
+    while parts:
+        part = parts.pop()
+        inputs[place[end - len(part) : end]] = part.inputs
+        end -= len(part)
+    return NextDayRows(inputs, symbol[order], day[order], target[order])
 
 
 def select_learned(rows: NextDayRows, plan: Plan, fold: Fold) -> NextDayRows:

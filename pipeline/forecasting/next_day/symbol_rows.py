@@ -3,7 +3,7 @@
 Nothing here looks at a later row of a symbol, or at another symbol.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -55,9 +55,22 @@ class SymbolRows:
         """The rows of some of the symbols. chosen: bool[k]."""
         sizes = np.diff(self.starts)
         stays = np.repeat(chosen, sizes)
-        by_row = (self.day, self.volume, self.close, self.high, self.low, self.open, self.raw_close, self.usable)
         starts = np.concatenate([[0], np.cumsum(sizes[chosen])])
-        return SymbolRows(starts, self.etf[chosen], self.key[chosen], *(column[stays] for column in by_row))
+        return SymbolRows(starts, self.etf[chosen], self.key[chosen], *(column[stays] for column in self.columns))
+
+    def cut(self, size: int) -> Iterator["SymbolRows"]:
+        """Runs of whole symbols, in order, with about `size` rows each; at least one run. No copies are made."""
+        begins = self.starts[:-1]
+        bounds = [0, *(np.flatnonzero(np.diff(begins // size)) + 1), len(begins)]
+        for first, last in pairwise(bounds):
+            starts = self.starts[first : last + 1]
+            columns = (column[starts[0] : starts[-1]] for column in self.columns)
+            yield SymbolRows(starts - starts[0], self.etf[first:last], self.key[first:last], *columns)
+
+    @property
+    def columns(self) -> tuple[np.ndarray, ...]:
+        """What there is of each row, in order."""
+        return self.day, self.volume, self.close, self.high, self.low, self.open, self.raw_close, self.usable
 
 
 def shift(values: np.ndarray, rows: int, age: np.ndarray) -> np.ndarray:

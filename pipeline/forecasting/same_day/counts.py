@@ -61,7 +61,7 @@ def plan_counts(periods: Periods, daily: pd.DataFrame, sample: int) -> Plan:
 
 @dataclass(frozen=True)
 class Counts:
-    """Histograms of the ratio in each cell of the grid, slot by slot, as the places that are filled: int64[k] each.
+    """Histograms of the ratio in each cell of the grid, slot by slot, as the places that are filled: int[k] each.
 
     rows: each row counts as 1. shares: each counts as its vol_moving_avg, since an error of one percent costs as many
     shares, and less if it is old (see FADING), in units of 1 / SHARES_UNIT. moments: of the rows to train on, to
@@ -125,36 +125,44 @@ class Learned:
 def count_market(spark: SparkSession, files: list[Place], plan: Plan) -> Counts:
     """The counts of all parts: a task counts some, the driver adds."""
     found = gather(spark, files, lambda chunk: count_parts(chunk, plan))
-    rows, shares = (np.zeros(plan.slots * 2 * CELLS, np.int64) for _ in range(2))
-    for part in found:
-        rows[part.places] += part.rows
-        shares[part.places] += part.shares
+    rows = add_slots(plan, [(part.places, part.rows) for part in found])
     places = np.flatnonzero(rows)
+    rows = rows[places]
+    shares = add_slots(plan, [(part.places, part.shares) for part in found])[places]
     return Counts(
         plan,
         places,
-        rows[places],
-        shares[places],
+        rows,
+        shares,
         add_periods(part.moments for part in found),
         np.sum([part.sizes for part in found], axis=0),
         concatenate([part.sample for part in found]),
     )
 
 
+def add_slots(plan: Plan, found: list[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
+    """The sums of counts by place, over all places of all slots. found: places and counts of each task. int64."""
+    total = np.zeros(plan.slots * 2 * CELLS, np.int64)
+    for places, counts in found:
+        total[places] += counts
+    return total
+
+
 def count_parts(files: list[Place], plan: Plan) -> Counts:
     """The counts of some parts."""
-    rows, shares = (np.zeros(plan.slots * 2 * CELLS, np.int64) for _ in range(2))
+    rows, shares = (np.zeros(plan.slots * 2 * CELLS, kind) for kind in (np.int32, np.int64))
     moments, sizes, samples = [], np.zeros(len(SIZE_EDGES) + 1, np.int64), []
     for file in files:
         part = read_rows(file)
-        for places, weights in (place_rows(part, plan), place_yesterday(part, plan)):
+        for place in (place_rows, place_yesterday):
+            places, weights = place(part, plan)
             np.add.at(rows, places, 1)
             np.add.at(shares, places, weights)
         period = np.searchsorted([plan.calibration_day, plan.test_day], part.day, side="right")
         moments.append(tuple(measure_moments(part.select(period == number)) for number in range(3)))
         sizes += np.bincount(find_sizes(part.vol_moving_avg[period == 2]), minlength=len(sizes))
         samples.append(part.select((period > 0) & (draw_luck(part.symbol, part.day) < plan.share)))
-    places = np.flatnonzero(rows)
+    places = np.flatnonzero(rows).astype(np.int32)
     total = add_periods(moments)
     return Counts(plan, places, rows[places], shares[places], total, sizes, concatenate(samples))
 
