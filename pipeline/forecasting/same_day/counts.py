@@ -161,7 +161,8 @@ def count_parts(files: list[Place], plan: Plan) -> Counts:
         period = np.searchsorted([plan.calibration_day, plan.test_day], part.day, side="right")
         moments.append(tuple(measure_moments(part.select(period == number)) for number in range(3)))
         sizes += np.bincount(find_sizes(part.vol_moving_avg[period == 2]), minlength=len(sizes))
-        samples.append(part.select((period > 0) & (draw_luck(part.symbol, part.day) < plan.share)))
+        later = part.select(period > 0)
+        samples.append(later.select(draw_luck(later.symbol, later.day) < plan.share))
     places = np.flatnonzero(rows).astype(np.int32)
     total = add_periods(moments)
     return Counts(plan, places, rows[places], shares[places], total, sizes, concatenate(samples))
@@ -196,8 +197,10 @@ def find_places(rows: MarketRows, slot: np.ndarray, mark: np.ndarray) -> np.ndar
 
 def mark_rows(rows: MarketRows, plan: Plan) -> np.ndarray:
     """0 or 1: before the test, whether the symbol is held out; in it, whether a random split lets the row learn."""
-    before = rows.day < plan.test_day
-    return np.where(before, is_held_out(rows.symbol), draw_luck(rows.symbol, rows.day) < LUCKY).astype(np.int64)
+    marks = is_held_out(rows.symbol).astype(np.int64)
+    test = rows.day >= plan.test_day
+    marks[test] = draw_luck(rows.symbol[test], rows.day[test]) < LUCKY
+    return marks
 
 
 def weigh_rows(rows: MarketRows, plan: Plan) -> np.ndarray:
