@@ -1,6 +1,7 @@
 """Fitting forward: in each fold the models that know the days before it, their champion, and its bands."""
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -52,9 +53,14 @@ def learn_fold(drawn: Drawn, plan: Plan, fold: Fold, names: Sequence[str], devic
 
 
 def learn(fold: Fold, rows: NextDayRows, names: Sequence[str], device: str) -> Step:
-    """The named models and all scales, learned from these rows."""
-    models = {name: fit_next_day(name, rows, device) for name in names}
-    scales = {"size": scale_by_size, "size and spread": scale_by_spread, QUANTILE_TREES: learn_scale(rows, device)}
+    """The named models and all scales, learned from these rows.
+
+    Quantile trees sort their errors anew for each tree, mostly on one core. So they grow beside the models.
+    """
+    with ThreadPoolExecutor(1) as beside:
+        trees = beside.submit(learn_scale, rows, device)
+        models = {name: fit_next_day(name, rows, device) for name in names}
+        scales = {"size": scale_by_size, "size and spread": scale_by_spread, QUANTILE_TREES: trees.result()}
     return Step(fold, models, scales)
 
 
