@@ -22,7 +22,7 @@ LARGEST_PIECE = 8_192  # bytes read at a time
 # Patterns of linear time: no character fits in two places.
 PLAIN = re.compile(rb"GET /[!-~]* HTTP/1\.1\r\n([!#$%&'*+.^_`|~0-9A-Za-z-]+:[\t -~\x80-\xff]*\r\n)+\r\n")
 NOT_PLAIN = re.compile(
-    rb"\n(content-length|transfer-encoding|upgrade|expect|connection:(?![ \t]*keep-alive\r))", re.IGNORECASE
+    rb"\n((content-length|transfer-encoding|upgrade|expect):|connection:(?![ \t]*keep-alive\r))", re.IGNORECASE
 )
 
 
@@ -102,12 +102,13 @@ class Outside:
 
     def drain(self, one: socket.socket) -> None:
         """Throw away what still comes."""
-        with contextlib.suppress(BlockingIOError, InterruptedError):
-            try:
-                if one.recv(LARGEST_PIECE):
-                    return
-            except ConnectionError:
-                pass
+        try:
+            rest = one.recv(LARGEST_PIECE)
+        except BlockingIOError:
+            return
+        except OSError:
+            rest = b""
+        if not rest:
             self.forget(one)
             one.close()
 
@@ -117,11 +118,12 @@ class Outside:
 
     def look(self) -> None:
         """Hear those who have waited as they were told, or for whom there is a place. Part from who is late."""
-        now = time.monotonic()
+        now, is_full = time.monotonic(), self.house.is_full
         for one, due in list(self.told.items()):
-            if now >= due or not self.house.is_full:
+            if now >= due or not is_full:
                 del self.told[one]
                 self.hear(one)
+                is_full = self.house.is_full
         for one in [one for one, due in self.silent.items() if now >= due]:
             self.forget(one)
             self.part(one)

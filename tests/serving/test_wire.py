@@ -201,10 +201,14 @@ def test_what_is_taken_another_strict_reader_takes_alike(echo):
 def test_no_header_takes_longer_than_it_is_long():
     """At two million characters, where a pattern whose parts can share the blanks would take hours."""
     code = """
+from serving.outside import NOT_PLAIN, PLAIN
 from serving.protocol import ABSOLUTE, HOST
 N = 2_000_000
 ABSOLUTE.match(b"http://" + b"x" * N)
 HOST.fullmatch(b"x" * N + b"\\0")
 HOST.fullmatch(b"x" * N)
+PLAIN.fullmatch(b"GET /" + b"x" * N)
+PLAIN.fullmatch(b"GET / HTTP/1.1\\r\\n" + b"x:y:z \\r\\n" * N + b"x")
+NOT_PLAIN.search(b"\\nconnection:" + b" " * N)
 """
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
