@@ -76,6 +76,8 @@ class Connections:
         oldest = next(iter(self.order), None)
         if oldest is None or oldest.is_waiting or time.monotonic() - oldest.since < self.limits.grace:
             return False
+        if oldest.ticket and has_more(oldest.ticket):
+            return False
         self.leave(oldest)
         oldest.transport.abort()
         return True
@@ -125,3 +127,11 @@ class Connections:
         for one in list(self.parting):
             if now > one.since + LINGER:
                 one.transport.abort()
+
+
+def has_more(one: socket.socket) -> bool:
+    """Whether something lies there that was sent and not read yet."""
+    try:
+        return bool(one.recv(1, socket.MSG_PEEK))
+    except OSError:
+        return False

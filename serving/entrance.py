@@ -64,6 +64,7 @@ class Entrance:
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
                 return
             except OSError:
+                self.house.make_room()
                 self.rest(listener, RETRY)
                 return
             one.setblocking(False)

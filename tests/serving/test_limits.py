@@ -142,6 +142,23 @@ def test_when_all_places_are_taken_the_longest_idle_goes_first(serve):
         assert silent.recv(1) == b""
 
 
+def test_who_has_asked_is_not_taken_for_idle_while_the_server_was_busy():
+    def nap(environ, start_response):
+        time.sleep(0.6 if environ["PATH_INFO"] == "/slow" else 0)
+        start_response("200 OK", [("Content-Length", "0")])
+        return []
+
+    server = start_worker(nap, Limits(connections=2, share=2, grace=0.3))
+    with connect(server) as first, connect(server) as second:
+        assert ask_over(first).startswith(b"HTTP/1.1 200 ")
+        second.sendall(b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n")
+        time.sleep(0.2)
+        with connect(server) as newcomer:  # comes before the question, and is seen first
+            newcomer.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert ask_over(first).startswith(b"HTTP/1.1 200 ")
+    server.stop()
+
+
 def test_when_all_places_are_in_use_a_newcomer_is_told_to_come_back(serve):
     server = serve(connections=3, share=3, grace=60)
     with connect(server) as one, connect(server) as two, connect(server) as three:
