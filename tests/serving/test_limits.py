@@ -8,7 +8,7 @@ import httpx
 import psutil
 import pytest
 from in_process import start_worker
-from running import QUESTION, read_answer
+from running import QUESTION, fetch, read_answer
 
 from serving.app import create_app
 from serving.connections import Limits
@@ -53,7 +53,7 @@ def test_a_client_that_trickles_is_cut_off(serve):
             for byte in b"GET /health HTTP/1.1\r\nX-Long: " + b"y" * 100:
                 slow.sendall(bytes([byte]))
                 time.sleep(0.05)
-    assert httpx.get(server.url + "/health").status_code == 200
+    assert fetch(server.url + "/health").status_code == 200
 
 
 @pytest.mark.parametrize("framing", [b"Content-Length: 1000\r\n\r\n{", b"Transfer-Encoding: chunked\r\n\r\n1\r\n{\r\n"])
@@ -76,7 +76,7 @@ def test_an_answer_that_nobody_reads_is_given_up(serve):
         with pytest.raises(OSError):
             for _ in range(100):
                 deaf.sendall(request % len(many) + many)
-                assert httpx.get(server.url + "/health").status_code == 200
+                assert fetch(server.url + "/health").status_code == 200
     while server.worker.house.held:
         time.sleep(0.05)
 
@@ -116,7 +116,7 @@ def test_too_much_load_is_refused_and_forgotten(start):
         assert all(b"retry-after: 1" in answer.lower() for answer in answers if answer.split()[1] == b"503")
         memory.append(sum(one.memory_info().rss for one in workers))
     assert statuses == {b"200", b"503"}
-    assert httpx.get(url + QUESTION).json() == 10_580
+    assert fetch(url + QUESTION).json() == 10_580
     assert memory[-1] < memory[0] + 30 * 2**20
     assert memory[-1] < 300 * 2**20
 
@@ -126,7 +126,7 @@ def test_an_idle_connection_is_closed(serve):
     server = serve(idle=0.5)
     with connect(server) as idle:
         assert idle.recv(1) == b""
-    assert httpx.get(server.url + "/health").status_code == 200
+    assert fetch(server.url + "/health").status_code == 200
 
 
 def test_when_all_places_are_taken_the_longest_idle_goes_first(serve):
@@ -137,7 +137,7 @@ def test_when_all_places_are_taken_the_longest_idle_goes_first(serve):
         time.sleep(0.2)
         assert ask_over(oldest).startswith(b"HTTP/1.1 200 ")  # now it is the youngest
         time.sleep(0.2)
-        assert httpx.get(server.url + "/health").status_code == 200
+        assert fetch(server.url + "/health").status_code == 200
         assert ask_over(oldest).startswith(b"HTTP/1.1 200 ")
         assert silent.recv(1) == b""
 
@@ -163,7 +163,7 @@ def test_when_all_places_are_in_use_a_newcomer_is_told_to_come_back(serve):
     server = serve(connections=3, share=3, grace=60)
     with connect(server) as one, connect(server) as two, connect(server) as three:
         assert all(ask_over(used).startswith(b"HTTP/1.1 200 ") for used in (one, two, three))
-        refused = httpx.get(server.url + "/health")
+        refused = fetch(server.url + "/health")
         assert (refused.status_code, refused.headers["Retry-After"]) == (503, "1")
         assert refused.headers["X-Content-Type-Options"] == "nosniff"
         assert ask_over(one).startswith(b"HTTP/1.1 200 ")
@@ -219,7 +219,7 @@ def test_a_worker_takes_more_than_its_share_while_the_others_have_fewer(serve):
     server = serve(connections=4, share=2, grace=60)
     connections = [connect(server) for _ in range(4)]
     assert all(ask_over(one).startswith(b"HTTP/1.1 200 ") for one in connections)
-    assert httpx.get(server.url + "/health").status_code == 503
+    assert fetch(server.url + "/health").status_code == 503
     for one in connections:
         one.close()
 
@@ -232,7 +232,7 @@ def test_bodies_under_way_are_bounded_in_all(serve):
         while server.worker.house.held < 800_000:
             time.sleep(0.01)
         assert ask_over(second, head + b" " * 800_000).startswith(b"HTTP/1.1 503 ")
-        assert httpx.get(server.url + "/health").status_code == 200
+        assert fetch(server.url + "/health").status_code == 200
         first.sendall(b" " * 100_000)
         assert first.recv(1_000).startswith(b"HTTP/1.1 400 ")
 

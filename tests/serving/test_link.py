@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import psutil
 import pytest
-from running import QUESTION, ROOT
+from running import QUESTION, ROOT, fetch
 from small_model import publish_model
 
 
@@ -34,16 +34,16 @@ def link(start, agent):
 
 def test_only_the_whole_link_opens(link):
     public, key, local, _ = link
-    assert httpx.get(public + QUESTION).status_code == 401
-    assert httpx.get(public + QUESTION + "&key=wrong").status_code == 401
-    assert httpx.get(public + QUESTION, headers={"X-Key": key}).json() == 10_580
+    assert fetch(public + QUESTION).status_code == 401
+    assert fetch(public + QUESTION + "&key=wrong").status_code == 401
+    assert fetch(public + QUESTION, headers={"X-Key": key}).json() == 10_580
     with httpx.Client(base_url=public, follow_redirects=True) as visitor:
         page = visitor.get(f"/?key={key}")
         assert page.status_code == 200
         assert "key" not in str(page.url)
         assert visitor.get(QUESTION).json() == 10_580
         assert visitor.get("/metrics").status_code == 404
-    assert httpx.get(local + "/metrics").status_code == 200
+    assert fetch(local + "/metrics").status_code == 200
 
 
 def test_the_key_stays_in_no_address_bar(link):
@@ -56,7 +56,7 @@ def test_the_key_stays_in_no_address_bar(link):
         assert shown.history[0].headers["Location"].startswith("./")
         assert str(shown.url) == public + path
         assert shown.status_code in (200, 404)
-    assert httpx.get(f"{public}{QUESTION}&key={key}").json() == 10_580
+    assert fetch(f"{public}{QUESTION}&key={key}").json() == 10_580
 
 
 def ask_raw(public: str, request: bytes) -> bytes:
@@ -98,7 +98,7 @@ def test_visitors_are_rate_limited_one_by_one_and_local_callers_are_not(link):
     assert sum(answer.status_code == 200 for answer in answers) == 120  # though two processes count
     assert int(answers[-1].headers["Retry-After"]) > 0
     other = {"X-Key": key, "X-Forwarded-For": "203.0.113.6"}
-    assert httpx.get(public + QUESTION, headers=other).status_code == 200
+    assert fetch(public + QUESTION, headers=other).status_code == 200
     with httpx.Client(base_url=local) as owner:
         assert {owner.get(QUESTION).status_code for _ in range(200)} == {200}
 
@@ -140,11 +140,11 @@ def test_a_link_that_dropped_is_opened_again(start, agent):
     line = process.stdout.readline()
     assert line.endswith(f"//{domain}/?key={'k' * 20}\n"), line
     local = "http://127.0.0.1:" + domain.rpartition(":")[2]
-    assert httpx.get(local + QUESTION, headers={"X-Key": "k" * 20}).json() == 10_580
+    assert fetch(local + QUESTION, headers={"X-Key": "k" * 20}).json() == 10_580
     os.kill(json.loads(Path(agent["AGENT_SEEN"]).read_text())["pid"], signal.SIGKILL)
     assert "works again" in process.stdout.readline()
-    assert httpx.get(local + QUESTION, headers={"X-Key": "k" * 20}).json() == 10_580
-    assert httpx.get(url + QUESTION).json() == 10_580
+    assert fetch(local + QUESTION, headers={"X-Key": "k" * 20}).json() == 10_580
+    assert fetch(url + QUESTION).json() == 10_580
 
 
 @pytest.mark.parametrize(
@@ -200,4 +200,4 @@ def test_without_a_tunnel_local_serving_goes_on(start, agent, token, program, wo
     environment = agent | {"NGROK_AUTHTOKEN": token} | ({"NGROK_PATH": program} if program else {})
     process, url = start("--tunnel", "ngrok", **environment)
     assert any(words in process.stdout.readline() for _ in range(3))
-    assert httpx.get(url + QUESTION).json() == 10_580
+    assert fetch(url + QUESTION).json() == 10_580

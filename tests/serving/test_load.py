@@ -12,7 +12,7 @@ from collections import Counter
 import httpx
 import psutil
 import pytest
-from running import QUESTION
+from running import QUESTION, fetch
 
 from serving.server import MOST_CONNECTIONS, raise_file_limit
 
@@ -181,7 +181,7 @@ def test_refusing_those_who_ask_again_at_once_costs_less_than_answering_them(cal
 
 
 def test_a_worker_that_may_open_no_more_files_answers_whom_it_has_and_goes_on(call):
-    httpx.get(call.url + QUESTION)
+    fetch(call.url + QUESTION)
     for worker in call.workers:
         worker.rlimit(psutil.RLIMIT_NOFILE, (worker.num_fds() + 10, worker.num_fds() + 10))
     host, port = call.url.removeprefix("http://").split(":")
@@ -192,7 +192,7 @@ def test_a_worker_that_may_open_no_more_files_answers_whom_it_has_and_goes_on(ca
     assert len(answered) == 4
     for one in crowd:
         one.close()
-    assert httpx.get(call.url + QUESTION, timeout=30).json() == 10_580
+    assert fetch(call.url + QUESTION, timeout=30).json() == 10_580
 
 
 def test_idle_connections_keep_nobody_out(call):

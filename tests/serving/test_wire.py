@@ -208,7 +208,7 @@ ABSOLUTE.match(b"http://" + b"x" * N)
 HOST.fullmatch(b"x" * N + b"\\0")
 HOST.fullmatch(b"x" * N)
 PLAIN.fullmatch(b"GET /" + b"x" * N)
-PLAIN.fullmatch(b"GET / HTTP/1.1\\r\\n" + b"x:y:z \\r\\n" * N + b"x")
+PLAIN.fullmatch(b"GET / HTTP/1.1\\r\\n" + b"x:y\\r\\n" * (N // 8) + b"x")
 NOT_PLAIN.search(b"\\nconnection:" + b" " * N)
 """
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

@@ -14,7 +14,7 @@ from wsgiref.validate import validator
 import httpx
 import psutil
 import pytest
-from running import QUESTION, ROOT
+from running import QUESTION, ROOT, fetch
 from small_model import publish_model, read_version
 
 from serving.app import make_app
@@ -25,7 +25,7 @@ from serving.shared import Shared
 
 def count_answers(url: str) -> float:
     """All answers that the metrics know of."""
-    text = httpx.get(url + "/metrics").text
+    text = fetch(url + "/metrics").text
     return sum(float(line.split()[1]) for line in text.splitlines() if line.startswith("http_requests_total"))
 
 
@@ -34,7 +34,7 @@ def test_the_metrics_are_one_sum(start):
     _, url = start()
     before = count_answers(url)
     for _ in range(40):
-        httpx.get(url + QUESTION)
+        fetch(url + QUESTION)
     assert [count_answers(url) - before for _ in range(5)] == [41, 42, 43, 44, 45]
 
 
@@ -111,7 +111,7 @@ def test_a_worker_that_hangs_keeps_nobody_out_and_the_one_with_fewer_connections
             assert callers[-1].recv(1_000).startswith(b"HTTP/1.1 200 ")
         return callers
 
-    assert httpx.get(url + QUESTION).json() == 10_580
+    assert fetch(url + QUESTION).json() == 10_580
     before = hung.num_fds()
     hung.suspend()
     first = come(60)
@@ -140,7 +140,7 @@ def test_a_new_model_reaches_all_workers_and_no_answer_mixes_two(start, tmp_path
     two = read_version(publish_model(run, "two", ratio=2.0))
     seen, right = [], {(one, 1_000_000), (two, 2_000_000)}
     while len(seen) < 40 or {version for version, _ in seen[-40:]} != {two}:  # so many connections meet every worker
-        answer = httpx.get(url + "/predict?vol_moving_avg=1000000&adj_close_rolling_med=5")
+        answer = fetch(url + "/predict?vol_moving_avg=1000000&adj_close_rolling_med=5")
         seen.append((answer.headers["X-Model-Version"], answer.json()))
     assert set(seen) <= right
 
@@ -158,11 +158,11 @@ def test_the_server_of_a_process_ends_with_it(run_dir):
     command = [sys.executable, "-c", textwrap.dedent(code), str(run_dir)]
     with subprocess.Popen(command, cwd=ROOT, text=True, stdout=subprocess.PIPE, start_new_session=True) as kernel:
         url, pid = kernel.stdout.readline().split()
-        assert httpx.get(url + QUESTION).json() == 10_580
+        assert fetch(url + QUESTION).json() == 10_580
         family = [psutil.Process(int(pid)), *psutil.Process(int(pid)).children()]
         os.killpg(kernel.pid, signal.SIGINT)
         time.sleep(0.3)
-        assert httpx.get(url + QUESTION).json() == 10_580
+        assert fetch(url + QUESTION).json() == 10_580
         os.kill(kernel.pid, signal.SIGKILL)
         psutil.wait_procs(family, timeout=30)
         assert not [one for one in family if one.is_running()]
@@ -181,12 +181,12 @@ def test_a_server_in_a_process_is_stopped(run_dir, monkeypatch):
     monkeypatch.setenv("PYTHONSAFEPATH", "1")
     monkeypatch.setenv("PYTHONOPTIMIZE", "2")
     server = ServerProcess(run_dir)
-    assert httpx.get(server.url + "/openapi.json").json()["paths"]
+    assert fetch(server.url + "/openapi.json").json()["paths"]
     assert server.link is None
-    assert httpx.get(server.url + QUESTION).json() == 10_580
+    assert fetch(server.url + QUESTION).json() == 10_580
     server.stop()
     with pytest.raises(httpx.ConnectError):
-        httpx.get(server.url + QUESTION)
+        fetch(server.url + QUESTION)
 
 
 def test_a_server_that_does_not_start_says_why(tmp_path):
@@ -201,7 +201,7 @@ def test_a_server_listens_on_ipv6(start):
         pytest.skip("this machine has no IPv6")
     _, url = start("--host", "::1")
     assert url.startswith("http://[::1]:")
-    assert httpx.get(url + QUESTION).json() == 10_580
+    assert fetch(url + QUESTION).json() == 10_580
 
 
 def test_another_server_may_serve_the_application(run_dir, http):
@@ -209,9 +209,9 @@ def test_another_server_may_serve_the_application(run_dir, http):
     with make_server("127.0.0.1", 0, validator(make_app(str(run_dir)))) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         url = f"http://127.0.0.1:{server.server_port}"
-        assert httpx.get(url + QUESTION).json() == 10_580
+        assert fetch(url + QUESTION).json() == 10_580
         for path in ("/", "/docs", "/forecast/AAPL", "/metrics", "/openapi.json", "/nothing", "/predict"):
-            assert httpx.get(url + path).status_code == http.get(path).status_code
+            assert fetch(url + path).status_code == http.get(path).status_code
         assert httpx.post(url + "/forecast", json={"symbols": ["AAPL"]}).status_code == 200
         server.shutdown()
 
