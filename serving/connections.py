@@ -90,7 +90,7 @@ class Connections:
             self.order[one] = None
 
     def part(self, one: GuardedProtocol) -> bool:
-        """Take the place of somebody who was refused. Returns whether there is time to wait for him to read that."""
+        """Take the place of somebody who was refused. Returns whether there is time to wait until that is read."""
         self.leave(one)
         if len(self.parting) >= MOST_PARTING:
             return False

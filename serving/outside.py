@@ -1,8 +1,8 @@
 """Callers who find no place. Telling them so costs little: there may be many, and those inside do not notice.
 
-Such a caller is told to come back, and may do so over the same connection, which saves both sides a new one. He is not
-heard before. Only a single GET without a body is answered so, since its end can be seen without a parser; whatever else
-he sends is answered as well, and is the last.
+Such a caller is told to come back, and may do so over the same connection, which saves both sides a new one. Until then
+nothing is read from it. Only a single GET without a body is answered so, since its end can be seen without a parser.
+Whatever else is sent gets the same answer, and the connection ends with it.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ class Outside:
     """The callers without a place in a worker."""
 
     def __init__(self, house: Connections, admit: Callable[[socket.socket, bytes], bool]) -> None:
-        """admit: gives one a place, with what was read of him, if there is any."""
+        """admit: gives one a place, with what was read already, if anything was."""
         self.house = house
         self.admit = admit
         self.loop = asyncio.get_running_loop()

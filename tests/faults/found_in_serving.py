@@ -83,4 +83,50 @@ SERVING = [
         "within reach",
         (f"{PAGE}::test_all_of_a_phone_s_page_is_within_reach",),
     ),
+    Fault(
+        "callers who ask again at once when refused",
+        "cost less than an answer",
+        (f"{LOAD}::test_refusing_those_who_ask_again_at_once_costs_less_than_answering_them",),
+    ),
+    Fault(
+        "a caller without a place",
+        "503, keeps the connection, has the next place",
+        (f"{LIMITS}::test_who_was_refused_keeps_the_connection_and_has_the_next_place",),
+    ),
+    Fault(
+        "a caller without a place who is silent, or could be misunderstood",
+        "told so once, and closed",
+        (
+            f"{LIMITS}::test_who_was_refused_and_could_be_misunderstood_is_told_so_and_parted_from",
+            f"{LIMITS}::test_who_has_no_place_and_says_nothing_is_told_so_and_parted_from",
+        ),
+    ),
+    Fault(
+        "a question that waits while the server is busy",
+        "not taken for idle",
+        (f"{LIMITS}::test_who_has_asked_is_not_taken_for_idle_while_the_server_was_busy",),
+    ),
+    Fault(
+        "a worker that may open no more files",
+        "answers whom it has, goes on",
+        (f"{LOAD}::test_a_worker_that_may_open_no_more_files_answers_whom_it_has_and_goes_on",),
+    ),
+    Fault(
+        "a worker that hangs, or has fewer connections",
+        "keeps nobody out; takes the next",
+        (f"{WORKERS}::test_a_worker_that_hangs_keeps_nobody_out_and_the_one_with_fewer_connections_takes_the_next",),
+    ),
+    Fault(
+        "quantiles for CSV; a parameter that a POST does not know",
+        "columns; 400",
+        (
+            f"{SPREAD}::test_rows_of_a_spreadsheet_get_them_as_columns",
+            f"{SPREAD}::test_many_may_ask_in_the_address_or_in_the_body_and_nothing_is_passed_over",
+        ),
+    ),
+    Fault(
+        "an answer that comes after a newer one",
+        "not shown",
+        (f"{PAGE}::test_an_answer_that_comes_late_does_not_take_the_place_of_a_newer_one",),
+    ),
 ]
