@@ -31,6 +31,12 @@ from tests.update.test_evenings import is_settled, make_securities, write_other
 LOCK = f"{HOME}/lock"
 
 
+@pytest.fixture(params=["s3", pytest.param("azure", marks=pytest.mark.slow)])
+def store(request):
+    """Updates are tried on stores of several makers."""
+    return request.getfixturevalue(f"{request.param}_store")
+
+
 class StoreMarket(Market):
     """The market of a folder, uploaded, and the stand-in that both are updated from."""
 
@@ -260,11 +266,12 @@ def test_lines_of_many_symbols_cost_a_request_each_and_none_is_lost(url, store):
     assert len(read_entries(root)) == 230
 
 
-def test_a_place_that_cannot_be_kept_current_is_named(url, variables):
+def test_a_place_that_cannot_be_kept_current_is_named(url, store):
+    nowhere = f"{store.root}-that-is-not-there"
     (open_place(url) / "archive.zip").write_bytes(b"PK")
     with pytest.raises(InputError, match=r"archive.zip is not a folder"), hold_folder(open_place(f"{url}/archive.zip")):
         pass
-    with pytest.raises(ResourceError, match="See that the bucket is there"), hold_folder(open_place("s3://nobucket/a")):
+    with pytest.raises(ResourceError, match="See that the bucket is there"), hold_folder(open_place(nowhere)):
         pass
-    with pytest.raises(ResourceError, match="there is no s3://nobucket"):
-        open_place("s3://nobucket/market/A.csv").write_bytes(b"")
+    with pytest.raises(ResourceError, match=f"there is no {nowhere}"):
+        open_place(f"{nowhere}/A.csv").write_bytes(b"")
