@@ -44,6 +44,7 @@ class PublishingInStore:
     def __init__(self, path: ObjectPath) -> None:
         self.path = path
         self.here = find_scratch(path)
+        self.opened: list[Path] = []  # the records that this process is writing
 
     @contextmanager
     def hold(self) -> Iterator[str]:
@@ -101,6 +102,7 @@ class PublishingInStore:
     def open_records(self) -> Path:
         folder = self.here / "runs" / next_time(self.path / "runs")
         folder.mkdir(parents=True)
+        self.opened.append(folder)
         return folder
 
     def keep_records(self, folder: Path) -> Place:
@@ -118,7 +120,7 @@ class PublishingInStore:
 
     def find_unkept(self) -> list[Path]:
         home = self.here / "runs"
-        return sorted(home.iterdir()) if home.is_dir() else []
+        return sorted(path for path in home.iterdir() if path not in self.opened) if home.is_dir() else []
 
 
 @dataclass(eq=False)

@@ -19,6 +19,7 @@ from pipeline.datasets.parts import keep_attempts, write_attempt
 from pipeline.datasets.places import read_table
 from pipeline.datasets.run_folder import RunFolder
 from pipeline.errors import InputError, LockedError, ResourceError
+from pipeline.runs.results import clear_records
 from tests.storage import machines
 
 SCHEMA = pa.schema([pa.field("n", pa.int64())])
@@ -327,3 +328,15 @@ def test_records_are_written_here_and_put_there(url):
     assert run.read_record("stages.json") is None
     run.write_record("stages.json", {"a": {}})
     assert run.read_record("stages.json") == {"a": {}}
+
+
+def test_records_of_a_killed_run_are_put_there_and_those_of_this_run_stay_until_its_end(url):
+    killed = RunFolder(url).open_records()
+    (killed / "run.json").write_text("{}")
+    run = RunFolder(url)
+    with run.hold():
+        folder = run.open_records()
+        (folder / "run.json").write_text("{}")
+        assert clear_records(run) == []
+        assert [path.name for path in (run.path / "runs").iterdir()] == [killed.name]
+        assert folder.exists() and not killed.exists()
