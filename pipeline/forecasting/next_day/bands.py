@@ -21,6 +21,7 @@ from pipeline.forecasting.intervals import CLASSES, find_bounds
 from pipeline.forecasting.next_day.features import NAMES
 from pipeline.forecasting.next_day.models import MANY, NextDayModel
 from pipeline.forecasting.next_day.rows import NextDayRows
+from pipeline.forecasting.next_day.trees import grow_trees
 
 LEVELS = np.arange(1, 20) / 20  # of the quantiles that are served: 5% to 95%
 TAILS = np.array([0.1, 0.9])  # of the quantiles that the trees learn
@@ -119,8 +120,6 @@ def scale_by_spread(inputs: np.ndarray, forecast: np.ndarray) -> np.ndarray:
 
 def learn_scale(rows: NextDayRows, device: str = "cpu") -> Scale:
     """The scale of `quantile trees`, learned from up to MANY of the rows, equally far apart."""
-    from pipeline.forecasting.next_day.trees import grow_trees
-
     few = rows.select(slice(None, None, max(1, len(rows) // MANY)))
     settings: dict[str, Any] = {"objective": "reg:quantileerror", "quantile_alpha": TAILS, "device": device}
     settings |= {"max_depth": 4, "eta": 0.1, "min_child_weight": 100, "colsample_bynode": 0.5}

@@ -10,6 +10,7 @@ from pipeline.forecasting.next_day.features import FEATURES, NAMES
 from pipeline.forecasting.next_day.habits import HABITS
 from pipeline.forecasting.next_day.rows import NextDayRows
 from pipeline.forecasting.next_day.trading_calendar import EFFECTS
+from pipeline.forecasting.next_day.trees import BINS, SEED, grow_trees
 from pipeline.forecasting.threads import limit_threads
 
 PRICES = ("return", "size", "range", "price", "move", "close", "overnight")  # how such features' names begin
@@ -25,9 +26,7 @@ GROUPS = {
     "the calendar": [*EFFECTS, "gap"],
     "size and kind": ["base", "etf"],
 }
-SEED = 7
 CHUNK = 50_000  # rows
-BINS = 64  # of a feature
 SLOPE = 0.5  # where the Huber loss turns from squares to sizes, in units of the symbol's own spread
 USUAL_SPREAD = 0.6  # in logs of volume, what is added to a symbol's own: a quiet month is partly luck
 MOST = 5.0  # standard deviations: a line would follow an odd value to any height
@@ -111,8 +110,6 @@ def measure_columns(inputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def boost_xgboost(inputs: np.ndarray, target: np.ndarray, device: str) -> Callable[[np.ndarray], np.ndarray]:
     """Trees under a Huber loss: a day with ten times the volume, which nobody foresees, must not steer the others."""
-    from pipeline.forecasting.next_day.trees import grow_trees
-
     settings = {"objective": "reg:pseudohubererror", "huber_slope": SLOPE, "device": device}
     settings |= {"max_depth": 6, "eta": 0.06, "min_child_weight": 100, "colsample_bynode": 0.5}
     trees = grow_trees(inputs, target / measure_units(inputs), settings, 400 if len(inputs) > MANY else 100)
