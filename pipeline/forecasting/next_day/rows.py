@@ -21,6 +21,7 @@ from pipeline.forecasting.next_day.targets import find_targets
 from pipeline.forecasting.next_day.trading_calendar import TradingCalendar
 
 BATCH = 20_000  # rows that a task returns at once
+COLUMNS_AT_ONCE = 8
 PARTS_AT_ONCE = 8  # whose rows are on their way at once
 Selection = slice | np.ndarray  # of rows: a stretch of them, or bool[n]
 
@@ -95,20 +96,22 @@ def unpack(table: pa.Table) -> NextDayRows:
 
 
 def put_in_order(parts: list[NextDayRows], plan: Plan) -> NextDayRows:
-    """The rows of all parts by day, those of symbols that are held out last. The list is emptied: what has found its
-    place is let go.
+    """The rows of all parts by day, those of symbols that are held out last.
+
+    The list is emptied, and columns find their order a few at a time: so the rows never take twice their memory.
     """
     symbol, day, target = (
         np.concatenate([getattr(part, name) for part in parts]) for name in ("symbol", "day", "target")
     )
     order = np.lexsort((symbol, day, is_held_out(symbol) & plan.hold_out))
-    place = np.empty_like(order)
-    place[order] = np.arange(len(order))
     inputs, end = np.empty((len(order), len(NAMES)), np.float32), len(order)
     while parts:
         part = parts.pop()
-        inputs[place[end - len(part) : end]] = part.inputs
+        inputs[end - len(part) : end] = part.inputs
         end -= len(part)
+    for first in range(0, len(NAMES), COLUMNS_AT_ONCE):
+        columns = slice(first, first + COLUMNS_AT_ONCE)
+        inputs[:, columns] = inputs[order, columns]
     return NextDayRows(inputs, symbol[order], day[order], target[order])
 
 
