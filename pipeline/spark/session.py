@@ -141,7 +141,8 @@ def jvm_talk_to(log: Path) -> Iterator[None]:
 
 
 def start_warm_up(address: str) -> subprocess.Popen[bytes]:
-    """Have a server start its Python workers before the first notebook asks for them: pandas takes seconds to import.
+    """Have a server start its Python workers, and load what answers a question, before the first notebook asks: either
+    takes seconds.
 
     In a process of its own, which can be ended: the client of a server that is gone tries for minutes to reach it.
     """
@@ -160,4 +161,5 @@ def start_warm_up(address: str) -> subprocess.Popen[bytes]:
 def warm_up(address: str) -> None:
     session = join_session(address)
     session.range(0, 64, 1, 64).mapInArrow(lambda batches: batches, "id bigint").count()
+    session.range(9).where("id > 1").groupBy("id").count().orderBy("id").limit(5).toPandas()
     session.stop()
