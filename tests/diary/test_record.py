@@ -18,7 +18,7 @@ DAYS = list_sessions(date(2020, 1, 2), 300)
 def score(days: list[date], good: bool, replay: bool = False, symbol: str = "A") -> pd.DataFrame:
     """A score a day of forecasts that hit (four of five inside), or that miss and err more than naive."""
     rows = [
-        {"symbol": symbol, "date": day, "replay": replay, "volume": 100 + number, "low": 50, "high": 150, "naive": 120}
+        {"symbol": symbol, "date": day, "replay": replay, "volume": 900 - number, "low": 50, "high": 150, "naive": 120}
         | {"actual": 100, "error": 5 if good else 40, "naive_error": 20, "inside": good and number % 5 > 0}
         for number, day in enumerate(days)
     ]
@@ -68,12 +68,12 @@ def test_a_bad_replay_is_no_doubt(tmp_path):
 
 
 def test_a_symbol_shows_its_last_twenty_sessions_and_live_ones_before_replayed_ones(tmp_path):
-    live, past = score(DAYS[100:130], True), score(DAYS[:100], True, replay=True)
-    read_record(tmp_path, past, live, score(DAYS[:30], True, replay=True, symbol="B"))
+    live, past = [score(DAYS[100:130], True), score(DAYS[:9], True, symbol="0")], score(DAYS[:100], True, replay=True)
+    read_record(tmp_path, past, *live, score(DAYS[:30], True, replay=True, symbol="B"))
     lines = {one["symbol"]: one for one in map(json.loads, (tmp_path / LINES).read_text().splitlines())}
-    assert list(lines) == ["A", "B"]
+    assert list(lines) == ["0", "A", "B"]
     assert (lines["A"]["dates"], lines["A"]["replay"]) == ([str(day) for day in DAYS[110:130]], False)
-    assert lines["A"]["volume"] == list(range(110, 130))
+    assert lines["A"]["volume"] == [900 - number for number in range(10, 30)]
     assert (lines["B"]["dates"], lines["B"]["replay"]) == ([str(day) for day in DAYS[10:30]], True)
 
 
@@ -83,7 +83,7 @@ def test_where_naive_never_errs_there_is_no_skill_to_tell(tmp_path):
 
 
 def test_a_replay_of_long_ago_is_remembered_beside_live_forecasts():
-    late = {"date": date(2015, 1, 5), "replay": True, "late": True}  # never scored, so it asks for nothing
+    late = {"date": date(2030, 1, 7), "replay": True, "late": True}  # never scored, so it asks for nothing
     rows = [{"date": date(2020, 6, 1), "replay": True, "late": False}, late]
     rows += [{"date": day, "replay": False, "late": False} for day in (date(2022, 6, 1), date(2021, 1, 4))]
     assert find_begin(pd.DataFrame(rows)) == date(2019, 4, 28)
