@@ -3,6 +3,7 @@
 from tests.faults.fault import Fault
 
 P, R, C = (f"tests/storage/test_{name}.py" for name in ("publishing", "runs", "commands"))
+U, X = "tests/storage/test_updates.py", "tests/storage/test_faults.py"
 S, M = "tests/storage/test_serving.py", "tests/deploy/test_separate_machines.py"
 
 STORAGE = [
@@ -68,5 +69,64 @@ STORAGE = [
         "machines that share nothing, one dies",
         "the same bytes, only time lost",
         (f"{M}::test_notebooks_run_on_machines_that_share_nothing", f"{M}::test_a_machine_that_dies_costs_no_data"),
+    ),
+    Fault(
+        "update of a store killed, or two at once",
+        "the bytes of a folder, nobody asked twice; 6, who holds it",
+        (
+            f"{U}::test_evenings_in_a_store_end_in_the_bytes_of_a_folder",
+            f"{U}::test_a_second_update_says_who_is_at_work",
+            f"{U}::test_a_holder_that_died_elsewhere_is_waited_for_and_one_of_this_machine_is_not",
+        ),
+    ),
+    Fault(
+        "holder of an update asleep, then awake",
+        "taken over; replaces nothing more",
+        (
+            f"{U}::test_who_gives_no_sign_is_taken_over_and_can_write_nothing_more",
+            f"{U}::test_what_somebody_else_exchanged_meanwhile_is_not_overwritten",
+        ),
+    ),
+    Fault(
+        "store refuses or fails in the middle",
+        "5 in a line; the next goes on; old version stays",
+        (
+            f"{X}::test_a_store_that_refuses_in_the_middle_ends_an_update_that_the_next_goes_on_with",
+            f"{X}::test_a_store_that_fails_for_a_moment_is_asked_again",
+            f"{X}::test_a_refusal_in_the_middle_of_publishing_leaves_the_old_version",
+        ),
+    ),
+    Fault(
+        "store hangs, then SIGTERM",
+        "143 within seconds",
+        (f"{X}::test_an_update_of_a_store_that_hangs_can_be_interrupted",),
+    ),
+    Fault(
+        "machine with a wrong clock at a store",
+        "takes no living run for a dead one",
+        (
+            f"{X}::test_a_machine_whose_clock_is_wrong_takes_no_living_run_for_a_dead_one",
+            f"{U}::test_a_claim_is_as_old_as_the_store_says",
+        ),
+    ),
+    Fault(
+        "odd names, prefix of a prefix, empty bucket, late listing",
+        "as any other",
+        (
+            f"{X}::test_names_that_are_no_plain_words",
+            f"{X}::test_a_name_that_begins_like_another_is_another",
+            f"{X}::test_a_bucket_with_nothing_in_it_that_is_the_place_itself",
+            f"{X}::test_a_reader_needs_no_list",
+        ),
+    ),
+    Fault(
+        "run to a store beside records of a killed one",
+        "its own stay until its end",
+        (f"{P}::test_records_of_a_killed_run_are_put_there_and_those_of_this_run_stay_until_its_end",),
+    ),
+    Fault(
+        "endpoint or credentials set after a first try",
+        "the new ones are used",
+        (f"{C}::test_a_kernel_that_sets_its_store_later_is_heard",),
     ),
 ]

@@ -33,4 +33,20 @@ TRAINING = [
         "outweighs nothing",
         (f"{C}::test_a_day_long_ago_or_far_ahead_neither_stretches_nor_breaks_the_weights",),
     ),
+    Fault(
+        "drawn rows held several times over, features of whole parts",
+        "some parts, some symbols at a time; the same rows",
+        (
+            "tests/forecasting/test_next_day.py::test_a_draw_repeats_whatever_the_order_of_parts",
+            "tests/forecasting/test_next_day.py::test_features_are_the_same_for_any_number_of_symbols_at_a_time",
+        ),
+    ),
+    Fault(
+        "values that trees do not know",
+        "learned from all the same, in pieces",
+        (
+            "tests/forecasting/test_trees.py::test_trees_learn_from_what_is_unknown",
+            "tests/forecasting/test_trees.py::test_pieces_change_no_answer",
+        ),
+    ),
 ]
