@@ -85,13 +85,13 @@ DIARY = [
     Fault(
         "a live record that was bad long ago and is good since",
         "no doubt beyond the last 60 sessions",
-        ("tests/diary/test_record.py::test_a_doubt_speaks_of_the_last_sixty_sessions",),
+        ("tests/diary/test_windows.py::test_a_doubt_speaks_of_the_last_sixty_sessions",),
     ),
     Fault(
         "replayed and live forecasts of a symbol",
         "its page shows the live ones",
         (
-            "tests/diary/test_record.py::test_a_symbol_shows_its_last_twenty_sessions_and_live_ones_before_replayed_ones",
+            "tests/diary/test_windows.py::test_a_symbol_shows_its_last_twenty_sessions_and_live_ones_before_replayed_ones",
         ),
     ),
 ]
