@@ -82,7 +82,12 @@ def make_entry(outcome: Outcome, before: Entry, session: date, now: datetime) ->
         whole=day if outcome.whole else before.whole,
         tries=before.tries + 1 if outcome.state == "missing" else 0,
     )
-    if entry.state in ("missing", "behind") and entry.absences >= ABSENT_SESSIONS:
+    if entry.state not in ("missing", "behind"):
+        return entry
+    if entry.absences >= ABSENT_SESSIONS:
         note = f"not in NASDAQ's directory since {ABSENT_SESSIONS} sessions or more; the file stays"
         return replace(entry, state="delisted", note=note)
+    if entry.absences:
+        away = f"NASDAQ's directory has lacked it for {entry.absences} of the {ABSENT_SESSIONS} sessions"
+        return replace(entry, note="; ".join(filter(None, (entry.note, f"{away} after which it counts as delisted"))))
     return entry

@@ -16,7 +16,7 @@ def show_result(result: UpdateResult, screen: Console) -> None:
     current = sum(entry.through >= result.session.isoformat() for entry in entries.values())
     screen.print(
         f"{current:,} of {len(entries):,} symbols have the session of {result.session}. "
-        f"Asked for {result.asked:,} symbols in {result.requests:,} requests.",
+        + (f"Asked for {result.asked:,} symbols in {result.requests:,} requests." if result.asked else "None was due."),
         markup=False,
         soft_wrap=True,
     )

@@ -157,14 +157,16 @@ def test_delisting_is_recorded_after_three_absences_and_the_file_stays(open_mark
     forgotten = days[-6] if state == "missing" else date.max
     dead = Security("A", rows_until(real_bars[0], days[-8]), gone=days[-7], forgotten=forgotten)
     market = open_market([dead, Security("B", real_bars[1])], days[-10])
-    outcomes = []
+    outcomes, notes = [], []
     for day in days[-8:]:
         result = market.update(day)
         market.state.now += timedelta(hours=2)
         market.update()  # the same evening counts once
         outcomes.append(result.entries["A"].state)
+        notes.append(result.entries["A"].note)
         result.check()
     assert outcomes == ["appended", "behind", state, state, *["delisted"] * 4]
+    assert "lacked it for 2 of the 3 sessions after which it counts as delisted" in notes[3]
     assert "A" not in market.state.log
     assert market.read("A") == format_bars(dead.bars)
     assert open_source("folder", str(market.root)).names["A"] == "A Inc."
