@@ -121,6 +121,15 @@ def test_features_are_the_same_for_any_number_of_symbols_at_a_time(rows, calenda
         assert np.array_equal(column, together[name][chosen], equal_nan=True), name
 
 
+def test_a_symbol_of_less_than_a_year_that_comes_alone_has_features(rows, calendar):
+    together, market = build(rows, calendar)
+    short = SymbolRows(np.array([0, 200]), rows.etf[:1], rows.key[:1], *(column[:200] for column in rows.columns))
+    alone = build_features(short, market, calendar, np.arange(200))
+    assert np.isnan(alone["year_ago"]).all() and not np.isnan(alone["quarter_ago"][100:]).any()
+    for name, column in alone.items():
+        assert np.array_equal(column, together[name][:200], equal_nan=True), name
+
+
 def test_features_match_their_formulas(rows, calendar):
     features, _ = build(rows, calendar)
     start, end = rows.starts[2], rows.starts[3]

@@ -76,7 +76,7 @@ class SymbolRows:
 def shift(values: np.ndarray, rows: int, age: np.ndarray) -> np.ndarray:
     """The value `rows` rows earlier in the same symbol. Returns float64[n], NaN where there is none."""
     result = np.full(len(values), np.nan)
-    result[rows:] = values[: len(values) - rows]
+    result[rows:] = values[: max(0, len(values) - rows)]
     result[age < rows] = np.nan
     return result
 
