@@ -14,6 +14,7 @@ from pipeline.datasets.run_folder import DATASETS, RunFolder
 from pipeline.datasets.store import Version
 from pipeline.libraries import read_libraries
 from pipeline.reports.damage import note_damage
+from pipeline.reports.next_day import read_next_day
 from pipeline.reports.refused import pick_examples
 from pipeline.reports.scores import read_scores
 from pipeline.reports.track_record import read_track_record
@@ -46,6 +47,9 @@ def gather_facts(run: RunFolder) -> dict[str, Any]:
     if "model" in versions:
         facts["metrics"], faults = read_scores(versions["model"].path / "metrics.json")
         damage += faults
+        with note_damage(damage, "The forecasts of the next day"):
+            if forecasts := read_next_day(versions["model"]):
+                facts["next_day"] = forecasts
         with note_damage(damage, "The track record"):
             if record := read_track_record(versions["model"]):
                 facts["track_record"] = record

@@ -11,6 +11,7 @@ from pipeline.reports.data_tables import drift_table, flags_table, ledger_table
 from pipeline.reports.lineage import draw_lineage
 from pipeline.reports.markup import list_values, section
 from pipeline.reports.model_tables import models_table
+from pipeline.reports.next_day import next_day_table
 from pipeline.reports.pages import render_notebooks
 from pipeline.reports.scores import TASKS
 from pipeline.reports.scrubbing import scrub
@@ -35,6 +36,7 @@ def write_report(run: dict[str, Any], previous: dict[str, Any] | None, folder: P
     scores, before = run.get("metrics", {}), (previous or {}).get("metrics", {})
     sections = [
         section("Checks" if run["exit_code"] == 0 else "Checks of what earlier runs published", verdict_list(verdicts)),
+        section("The next trading day", next_day_table(run)),
         section("Stages", stages_table(run["stages"], folder)),
         section("Where everything comes from", draw_lineage(run)),
         section("How the prices were brought up to date", updates_table(run)),

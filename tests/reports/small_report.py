@@ -81,6 +81,16 @@ def make_full_run() -> dict:
             "notable": [{"symbol": "A" * 40, "state": "held", "through": "", "rows": 1, "added": 0, "note": LONG}],
             "revised": {"rows": 28_151, "symbols": 8_049, "listed": [REVISED]},
         },
+        "next_day": {
+            "date": "2020-04-02",
+            "symbols": 8_049,
+            "listed": [
+                {"symbol": "A" * 40, "name": LONG, "last_date": "2020-04-01", "date": "2020-04-02"}
+                | {"volume": 1_800_000_000, "low": 9_050_400, "high": 2_800_000_000, "vol_moving_avg": 66_600_000.0}
+            ],
+            "others": 1,
+            "others_listed": [{"symbol": "<b>&", "last_date": "2020-03-31"}],
+        },
         "track_record": {"live": {"windows": {"20": WINDOW, "60": WINDOW}}, "replay": None, "doubts": []},
         "drift": {"model": "938a0b2b6ef22416", "measures": [measure, measure | {"shift": "none"}]},
         "metrics": make_scores(
