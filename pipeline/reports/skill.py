@@ -1,6 +1,11 @@
-"""Shares, and how an error compares with another one: in the same words wherever they are told."""
+"""Counts, shares, and how an error compares with another one: in the same words wherever they are told."""
 
 LEAST = 0.001  # of the other error: less is no difference that anybody can use
+
+
+def tell_count(count: int, noun: str) -> str:
+    """A count of something: "1 row", "1,234 rows"."""
+    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def find_skill(error: float, base: float) -> float:

@@ -7,7 +7,7 @@ from typing import Any
 from pipeline.datasets.store import Version
 from pipeline.errors import InputError
 from pipeline.reports.markup import note, table
-from pipeline.reports.skill import find_skill, tell_skill
+from pipeline.reports.skill import find_skill, tell_count, tell_skill
 
 FILE = "track_record.json"
 KINDS = ("live", "replay")
@@ -35,11 +35,17 @@ def read_track_record(model: Version) -> dict[str, Any] | None:
 def tell_measures(window: dict[str, Any]) -> str:
     """A window in words."""
     skill = tell_skill(find_skill(window["mae"], window["naive_mae"]))
+    counts = f"{tell_count(window['forecasts'], 'forecast')} of {tell_count(window['sessions'], 'session')}"
     return (
-        f"{window['forecasts']:,} forecasts of {window['sessions']:,} sessions, {window['from']} to {window['to']}: "
-        f"{window['coverage']:.1%} inside their 80% interval, error {skill} "
+        f"{counts}, {tell_span(window)}: {window['coverage']:.1%} inside their 80% interval, error {skill} "
         f"{'to' if skill == 'equal' else 'than'} the naive answer's."
     )
+
+
+def tell_span(window: dict[str, Any]) -> str:
+    """From when to when a window is; its day, where it has only one."""
+    first, last = str(window["from"]), str(window["to"])
+    return first if first == last else f"{first} to {last}"
 
 
 def tell_window(model: Version, kind: str, length: str) -> str:
@@ -72,4 +78,4 @@ def list_windows(part: dict[str, Any] | None) -> list[dict[str, Any]]:
 def tell_row(kind: str, window: dict[str, Any]) -> list[str]:
     skill = tell_skill(find_skill(window["mae"], window["naive_mae"]))
     numbers = [f"{window['forecasts']:,}", f"{window['coverage']:.1%}", skill]
-    return [kind, f"{window['sessions']:,}, {escape(window['from'])} to {escape(window['to'])}", *numbers]
+    return [kind, f"{window['sessions']:,}, {escape(tell_span(window))}", *numbers]

@@ -9,6 +9,7 @@ from pipeline.datasets.run_folder import RunFolder
 from pipeline.datasets.store import Version
 from pipeline.errors import InputError
 from pipeline.reports.markup import note, table
+from pipeline.reports.skill import tell_count
 
 RECORD = "updates.json"
 MOST_LINES = 20
@@ -63,15 +64,16 @@ def updates_table(run: dict[str, Any]) -> str:
 def revised_table(revised: dict[str, Any]) -> str:
     """Rows whose prices or Volume were changed at their source since the run before."""
     if not revised["rows"]:
-        return note("No row of the last three weeks was changed at its source since the run before.")
-    changed = f"{revised['rows']:,} rows of {revised['symbols']:,} symbols"
+        return note("Of the last three weeks, no row that an earlier run read has changed at its source.")
+    changed = f"{tell_count(revised['rows'], 'row')} of {tell_count(revised['symbols'], 'symbol')}"
+    verb = "was" if revised["rows"] == 1 else "were"
     more = ", the greatest changes first" if revised["rows"] > len(revised["listed"]) else ""
     rows = [
         [tell(one["Symbol"]), tell(one["Date"]), *(tell_row(one, when) for when in (" before", ""))]
         for one in revised["listed"]
     ]
     headings = ["symbol", "day", "#Volume and Close then", "#now"]
-    return note(f"{changed} were changed at their source since the run before{more}.") + table(headings, rows)
+    return note(f"{changed} {verb} changed at the source since the run before{more}.") + table(headings, rows)
 
 
 def tell_state(entry: dict[str, Any]) -> str:

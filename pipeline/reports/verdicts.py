@@ -12,6 +12,7 @@ MADE_OF = (("features", "prices"), ("model", "features"))
 INTERVAL, LEAST_HELD = 0.8, 0.75  # share of days that an interval promises to hold, and when the promise is broken
 
 LIVE_WINDOW = "60"  # sessions
+LEAST_SESSIONS = 20  # before which the diary has no doubts: a few bad days say little
 
 
 class Verdict(TypedDict):
@@ -92,7 +93,10 @@ def judge_record(run: dict[str, Any]) -> Iterator[Verdict]:
     for doubt in record["doubts"]:
         yield say(False, doubt)
     if record["live"] and not record["doubts"]:
-        yield say(True, f"Live: {tell_measures(record['live']['windows'][LIVE_WINDOW])}")
+        window = record["live"]["windows"][LIVE_WINDOW]
+        young = window["sessions"] < LEAST_SESSIONS
+        wait = f" It is judged once {LEAST_SESSIONS} sessions are scored." if young else ""
+        yield say(True, f"Live: {tell_measures(window)}{wait}")
 
 
 def judge_drift(run: dict[str, Any]) -> Iterator[Verdict]:

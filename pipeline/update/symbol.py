@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from pipeline.datasets.places import Place
 from pipeline.ingest.delivery import FOLDERS
+from pipeline.reports.skill import tell_count
 from pipeline.update import judgement
 from pipeline.update.bars import Answer, BarFile, UnusableFileError, format_bars
 from pipeline.update.folder import MarketFolder
@@ -135,7 +136,7 @@ def describe(
         told.append(f"no whole row after {last}")
     blank = sum(min(file.bars) < day < last for day in answer.incomplete - file.bars.keys())
     if blank:
-        told.append(f"{blank} days with blanks left out")
+        told.append(f"{tell_count(blank, 'day')} with blanks left out")
     if revised:
-        told.append(f"{revised} rows revised")
+        told.append(f"{tell_count(revised, 'row')} revised")
     return Outcome(state, last, len(file.bars), added, revised, "; ".join(told), whole)

@@ -25,10 +25,20 @@ def test_a_good_live_record_is_kept_and_told_in_windows(tmp_path):
     run = RUN | gather_facts(publish_record(tmp_path, json.dumps(RECORD)))
     (verdict,) = [one for one in judge(run) if one["what"].startswith("Live")]
     assert verdict["kept"]
-    assert "79.7% inside their 80% interval, error 20.0% better than the naive answer's" in verdict["what"]
+    assert verdict["what"].endswith("79.7% inside their 80% interval, error 20.0% better than the naive answer's.")
     page = write_report(run, None, tmp_path).read_text()
     assert "Published forecasts against what came" in page
     assert "152,980" in page and page.count("20.0% better") == 1
+
+
+def test_a_single_day_is_told_as_one(tmp_path):
+    one = WINDOW | {"sessions": 1, "forecasts": 1, "to": WINDOW["from"]}
+    record = RECORD | {"live": {"windows": {"20": one, "60": one}}}
+    run = RUN | gather_facts(publish_record(tmp_path, json.dumps(record)))
+    (verdict,) = [one for one in judge(run) if one["what"].startswith("Live")]
+    assert verdict["what"].startswith("Live: 1 forecast of 1 session, 2020-03-03: 79.7% inside")
+    assert verdict["what"].endswith("It is judged once 20 sessions are scored.")
+    assert "<td>1, 2020-03-03</td>" in write_report(run, None, tmp_path).read_text()
 
 
 def test_a_doubt_turns_the_verdict(tmp_path):

@@ -67,7 +67,7 @@ def test_two_evenings_are_read_told_and_their_corrections_reported(ingest, four,
     assert (row["Symbol"], row["Date"], row["Volume"]) == ("EARLY", str(days[-2]), truth)
     assert row["Volume before"] == truth * 9 // 10
     page = write_report(run, None, tmp_path).read_text()
-    assert "1 rows of 1 symbols were changed at their source" in page and f"{truth:,}" in page
+    assert "1 row of 1 symbol was changed at the source" in page and f"{truth:,}" in page
 
 
 def test_the_ledger_that_an_earlier_update_left_is_shown(ingest, four, days, capsys):
