@@ -48,22 +48,22 @@ class Evenings:
         parts = keep_attempts(draft.path, [write_attempt(table, draft.path)])
         return draft.publish(parts, parameters={}, inputs={}, schema=FEATURES)
 
-    def train(self, day: date, forecasts: dict[str, tuple[date, int, int, int]], clock: Clock) -> Version:
+    def train(self, day: date, forecasts: dict[str, tuple], clock: Clock) -> Version:
         """What 03_train does for the diary: score what has come, publish, note. forecasts: symbol -> day, volume, low,
-        high.
+        high, and the naive answer where the model tells it.
         """
         published = self.publish_model(day, forecasts)
         note_forecasts(self.run, published, clock)
         return published
 
-    def publish_model(self, day: date, forecasts: dict[str, tuple[date, int, int, int]]) -> Version:
+    def publish_model(self, day: date, forecasts: dict[str, tuple]) -> Version:
         """A model of an evening, whose forecasts nobody has noted yet."""
         features = self.publish_features(day)
         draft = self.run.open_draft("model")
         lines = []
         for symbol, (when, *numbers) in forecasts.items():
             recent = [volume for other, volume in sorted(self.volumes[symbol].items()) if other <= day]
-            numbers = dict(zip(("volume", "low", "high"), numbers, strict=True))
+            numbers = dict(zip(("volume", "low", "high", "naive"), numbers, strict=False))
             lines.append(json.dumps({"symbol": symbol, "date": str(when), **numbers, "recent": {"volume": recent}}))
         (draft.path / "symbols.jsonl").write_text("".join(f"{line}\n" for line in lines))
         keep_score(self.run, features, draft.path)

@@ -87,6 +87,18 @@ def test_a_forecast_after_the_open_is_kept_once_and_never_scored(market):
     assert late.run.find("scores") is None
 
 
+def test_the_ends_of_an_interval_lie_in_it_and_the_naive_answer_is_the_published_one(tmp_path):
+    """Of a symbol that is hardly traded the Volume is often 0, and so is the low end."""
+    today, tomorrow = DAYS[:2]
+    market = Evenings(tmp_path, {name: {today: 1_000, tomorrow: actual} for name, actual in (("A", 0), ("B", 900))})
+    forecasts = {"A": (tomorrow, 400, 0, 900, 77), "B": (tomorrow, 400, 0, 900, 78)}
+    market.train(today, forecasts, evening(today))
+    market.train(tomorrow, {}, evening(tomorrow))
+    scores = market.read("scores")
+    assert scores["inside"].all() and scores["naive"].tolist() == [77, 78]
+    assert scores["naive_error"].tolist() == [77, 822]
+
+
 def test_on_a_half_day_and_in_summer_the_open_is_that_of_new_york(tmp_path):
     days = list_sessions(date(2021, 11, 22), 6)
     market = Evenings(tmp_path, {"A": dict.fromkeys(days, 1_000)})
@@ -100,8 +112,8 @@ def test_on_a_half_day_and_in_summer_the_open_is_that_of_new_york(tmp_path):
 
 def test_of_several_the_last_before_the_open_counts(market):
     for factor, clock in (
-        (3.0, evening(DAYS[10])),
         (2.0, evening(DAYS[11], time(9, 0))),
+        (3.0, evening(DAYS[10])),  # made before, noted after
         (1.0, evening(DAYS[11], time(9, 40))),
     ):
         market.train(DAYS[10], guess(market, 10, factor), clock)
