@@ -13,6 +13,7 @@ from pipeline.diary.adding import add_rows, hold_diary, read_rows
 from pipeline.diary.entries import read_entries, to_table
 from pipeline.diary.record import write_record
 from pipeline.diary.scoring import KEY, choose_counting, drop_known, read_actual, score_forecasts
+from pipeline.diary.shares import find_ratios, turn_back
 from pipeline.errors import InputError
 
 REMEMBERED = timedelta(days=400)  # of the calendar, which hold 250 sessions. No forecast waits longer for its day's row
@@ -26,16 +27,27 @@ def keep_score(run: RunFolder, features: Version, bundle: Path) -> None:
     """
     try:
         with hold_diary(run):
-            scores = score_due(run, features)
+            scores = score_due(run, features, find_readable(run))
     except InputError as error:
         write_record(bundle, pd.DataFrame(columns=SCORES.names), str(error))
     else:
         write_record(bundle, scores)
 
 
-def score_due(run: RunFolder, features: Version) -> pd.DataFrame:
+def find_readable(run: RunFolder) -> Version | None:
+    """The model that is current; None for a damaged one, in whose place another is being trained."""
+    try:
+        return run.find("model")
+    except InputError:
+        return None
+
+
+def score_due(run: RunFolder, features: Version, model: Version | None = None) -> pd.DataFrame:
     """Score what can be scored, add it to `scores`, and return the scores of the last REMEMBERED days. For the holder
     of the diary.
+
+    model: the one whose forecasts have come, which knows in which shares they were told; None where these are of
+    `features` itself.
     """
     since = find_begin(read_all(run, "forecasts", ["date", "replay", "late"]))
     scores = read_all(run, "scores", SCORES.names, since)
@@ -43,7 +55,8 @@ def score_due(run: RunFolder, features: Version) -> pd.DataFrame:
     due = drop_known(choose_counting(forecasts), scores)
     if due.empty:
         return scores
-    fresh = score_forecasts(due, read_actual(features, due))
+    ratios = find_ratios(model, features, set(due["symbol"]))
+    fresh = score_forecasts(due, turn_back(read_actual(features, due), ratios))
     if fresh.empty:
         return scores
     add_rows(run, "scores", to_table(fresh, SCORES), SCORES)

@@ -47,6 +47,7 @@ def replay(spark: SparkSession, run: RunFolder, days: int, tell: Callable[[str],
     forecasts = forecast_span(spark, features, run.current("symbols").read(spark).toPandas(), calendar, first, recipe)
     rows = describe(forecasts[forecasts["date"] <= end], f"{recipe.kind} of the days before {begin}")
     with hold_diary(run):
+        score_due(run, features, model)  # published ones, which may have been told in other shares than ours
         fresh = drop_known(rows, read_all(run, "forecasts", KEY))
         if len(fresh):
             add_rows(run, "forecasts", to_table(fresh, FORECASTS), FORECASTS)

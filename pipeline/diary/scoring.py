@@ -2,9 +2,9 @@
 
 Made after its day's open, a forecast is recorded and never scored. Of several for the same symbol and day, the last one
 that was made before the open counts. It is scored once, with the day's Volume as the run found it: a later correction
-changes nothing, and a later split, after which all earlier volumes are told in other shares, spoils nothing. A day
-without a row, as where a symbol was halted or has ended, is not scored. Replayed forecasts compete with replayed ones
-alone.
+changes nothing, and a later split, after which all earlier volumes are told in other shares, spoils nothing. (After a
+split between forecast and score, what came is told in the forecast's shares: see diary.shares.) A day without a row, as
+where a symbol was halted or has ended, is not scored. Replayed forecasts compete with replayed ones alone.
 """
 
 import pandas as pd

@@ -62,9 +62,10 @@ class Evenings:
         draft = self.run.open_draft("model")
         lines = []
         for symbol, (when, *numbers) in forecasts.items():
-            recent = [volume for other, volume in sorted(self.volumes[symbol].items()) if other <= day]
+            known = {str(other): volume for other, volume in sorted(self.volumes[symbol].items()) if other <= day}
+            recent = {"dates": list(known), "volume": list(known.values())}
             numbers = dict(zip(("volume", "low", "high", "naive"), numbers, strict=False))
-            lines.append(json.dumps({"symbol": symbol, "date": str(when), **numbers, "recent": {"volume": recent}}))
+            lines.append(json.dumps({"symbol": symbol, "date": str(when), **numbers, "recent": recent}))
         (draft.path / "symbols.jsonl").write_text("".join(f"{line}\n" for line in lines))
         keep_score(self.run, features, draft.path)
         return draft.publish(parameters={}, inputs={"features": features.id})

@@ -290,3 +290,59 @@ def test_a_kill_at_any_moment_loses_no_row_and_doubles_none(market):
 
 def test_an_empty_diary_reads_as_nothing(tmp_path):
     assert read_all(RunFolder(tmp_path), "scores", ["date"]).empty
+
+
+@pytest.mark.parametrize(("ratio", "away"), [(4.0, 1), (0.1, 1), (1.5, 1), (4.0, 8)])
+def test_a_split_before_its_day_is_scored_makes_no_miss(market, ratio, away):
+    """Of this morning, or of a month ago for somebody who comes back: all earlier days are told in other shares."""
+    live(market, range(20, 21))
+    told = {symbol: dict(days) for symbol, days in market.volumes.items()}
+    market.volumes["A"] = {day: int(volume * ratio) for day, volume in told["A"].items()}
+    live(market, range(20 + away, 21 + away))
+    scores = market.read("scores").set_index("symbol")
+    assert list(scores.index) == ["A", "B", "C"] and set(scores["date"]) == {DAYS[21]}
+    for symbol, days in told.items():
+        assert scores.loc[symbol, "actual"] == pytest.approx(days[DAYS[21]], abs=round(1 + 1 / ratio))
+        assert scores.loc[symbol, "volume"] == int(days[DAYS[20]] * 1.1)
+    if away == 1:  # the next one was made after it
+        live(market, range(22, 23))
+        row = market.read("scores").set_index(["symbol", "date"]).loc[("A", DAYS[22])]
+        assert row["actual"] == market.volumes["A"][DAYS[22]]
+
+
+def test_corrected_volumes_are_no_split(market):
+    live(market, range(20, 21))
+    days = market.volumes["A"]
+    days.update({day: days[day] * 7 for day in DAYS[18:21]} | {DAYS[0]: 1})
+    market.volumes["B"] = {day: volume * 109 // 100 for day, volume in market.volumes["B"].items()}
+    live(market, range(21, 22))
+    actual = market.read("scores").set_index("symbol")["actual"]
+    assert actual.to_dict() == {symbol: days[DAYS[21]] for symbol, days in market.volumes.items()}
+
+
+def test_a_damaged_model_hinders_no_score(market):
+    live(market, range(20, 21))
+    path = market.run.current("model").path / "symbols.jsonl"
+    path.write_text(path.read_text()[:-9])
+    live(market, range(21, 22))
+    assert len(market.read("scores")) == 3
+
+
+def test_a_symbol_that_has_ended_is_noted_once(market):
+    market.volumes["B"] = {day: volume for day, volume in market.volumes["B"].items() if day <= DAYS[7]}
+    for place in range(6, 12):
+        last = {symbol: max(day for day in days if day <= DAYS[place]) for symbol, days in market.volumes.items()}
+        told = {symbol: (DAYS[DAYS.index(day) + 1], 900, 400, 1_600) for symbol, day in last.items()}
+        market.train(DAYS[place], told, evening(DAYS[place]))
+    noted = market.read("forecasts")
+    assert noted.loc[noted["symbol"] == "B", "date"].tolist() == [DAYS[7], DAYS[8]]
+    assert (noted["symbol"] == "A").sum() == 6
+
+
+def test_after_a_year_away_nothing_is_scored_again(tmp_path):
+    days = [*list_sessions(date(2019, 1, 2), 12), *list_sessions(date(2021, 2, 1), 3)]
+    market = Evenings(tmp_path, make_volumes(["A"], days))
+    for today, tomorrow in zip(days[9:-1], days[10:], strict=True):
+        market.train(today, {"A": (tomorrow, 900, 400, 1_600)}, evening(today))
+    market.train(days[-1], {}, evening(days[-1]))
+    assert market.read("scores")["date"].tolist() == days[10:]

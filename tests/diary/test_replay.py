@@ -63,6 +63,9 @@ def test_all_of_it_is_a_replay_made_before_its_day(replayed):
     forecasts = read(replayed, "forecasts")
     assert forecasts["replay"].all() and not forecasts["late"].any()
     assert (forecasts["made_at"] < find_opens(forecasts["date"])).all()
+    assert (
+        forecasts["made_at"].dt.tz_convert("America/New_York").dt.hour.isin([17, 20]).all()
+    )  # of a half day, of others
     assert forecasts["date"].nunique() == DAYS
     record = json.loads((replayed.current("model").path / FILE).read_text())
     assert record["live"] is None and record["doubts"] == []
