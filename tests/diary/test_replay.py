@@ -2,6 +2,7 @@
 
 import json
 import sys
+from datetime import date, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -15,11 +16,13 @@ from pipeline.datasets.parts import keep_attempts, write_attempt
 from pipeline.datasets.run_folder import RunFolder
 from pipeline.diary.__main__ import main
 from pipeline.diary.record import FILE
-from pipeline.diary.replay import replay
+from pipeline.diary.replay import find_last_day, replay
 from pipeline.diary.sessions import find_opens
 from pipeline.errors import InputError
 from pipeline.features.write import add_features
 from pipeline.forecasting.next_day.trading_calendar import open_calendar
+from pipeline.forecasting.periods import EPOCH
+from tests.diary.evenings import Evenings, list_sessions, make_volumes
 from tests.forecasting.small_prices import LAST_DAY, make_prices
 
 NAMES = [f"S{number}" for number in range(10)]
@@ -96,6 +99,14 @@ def test_days_are_replayed_once_and_earlier_ones_are_added(replayed, spark):
     assert replayed.current("forecasts").id == before
     assert replay(spark, replayed, DAYS + 5, print) == 5 * len(NAMES)
     assert not read(replayed, "scores").duplicated(["symbol", "date"]).any()
+
+
+def test_a_misprinted_date_of_one_symbol_is_not_the_last_day(spark, tmp_path):
+    days = list_sessions(date(2021, 1, 4), 9)
+    market = Evenings(tmp_path, make_volumes(["A", "B", "C"], days[:8]))
+    del market.volumes["B"][days[7]]  # nor does a symbol that is late move it
+    market.volumes["C"][date(2021, 9, 1)] = 1
+    assert EPOCH + timedelta(days=find_last_day(spark, market.publish_features(date.max))) == days[7]
 
 
 def test_too_little_history_says_how_much_is_needed(spark, tmp_path):

@@ -10,6 +10,7 @@ import pytest
 from pipeline.datasets.contract import SCORES
 from pipeline.diary.keeping import find_begin
 from pipeline.diary.record import FILE, LINES, write_record
+from pipeline.diary.sessions import find_closes_before
 from tests.diary.evenings import list_sessions
 
 DAYS = list_sessions(date(2020, 1, 2), 300)
@@ -88,3 +89,10 @@ def test_a_replay_of_long_ago_is_remembered_beside_live_forecasts():
     rows += [{"date": day, "replay": False, "late": False} for day in (date(2022, 6, 1), date(2021, 1, 4))]
     assert find_begin(pd.DataFrame(rows)) == date(2019, 4, 28)
     assert find_begin(pd.DataFrame(rows[2:])) == date(2021, 4, 27)
+
+
+def test_the_session_before_a_new_year_is_of_the_old_one():
+    days = pd.Series([date(2021, 1, 4), date(2021, 11, 29), date(2021, 12, 31)])
+    told = [str(close) for close in find_closes_before(days)]
+    assert told == ["2020-12-31 21:00:00+00:00", "2021-11-26 18:00:00+00:00", "2021-12-30 21:00:00+00:00"]
+    assert find_closes_before(days[:1]).tolist() == find_closes_before(days).tolist()[:1]
