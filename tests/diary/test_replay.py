@@ -15,12 +15,14 @@ from pipeline.datasets.contract import FEATURES, SYMBOLS
 from pipeline.datasets.parts import keep_attempts, write_attempt
 from pipeline.datasets.run_folder import RunFolder
 from pipeline.diary.__main__ import main
+from pipeline.diary.past import Recipe
 from pipeline.diary.record import FILE
-from pipeline.diary.replay import find_last_day, replay
+from pipeline.diary.replay import find_last_day, read_recipe, replay
 from pipeline.diary.sessions import find_opens
 from pipeline.errors import InputError
 from pipeline.features.write import add_features
 from pipeline.forecasting.next_day.trading_calendar import open_calendar
+from pipeline.forecasting.next_day.walk import QUANTILE_TREES
 from pipeline.forecasting.periods import EPOCH
 from tests.diary.evenings import Evenings, list_sessions, make_volumes
 from tests.forecasting.small_prices import LAST_DAY, make_prices
@@ -81,7 +83,8 @@ def test_all_of_it_is_a_replay_made_before_its_day(replayed):
     assert scores["actual"].tolist() == expected
 
 
-def test_a_day_knows_nothing_of_what_came_after_it(replayed, spark, tmp_path):
+def test_a_day_knows_nothing_of_what_came_after_it(replayed, spark, tmp_path, monkeypatch):
+    monkeypatch.setattr("pipeline.forecasting.next_day.plan.SHOWN", 30)  # rows; a replay is no plot: it has all of them
     days = sorted(read(replayed, "forecasts")["date"].unique())
     planted = (days[DAYS // 2] - pd.Timestamp(0).date()).days
     run = RunFolder(tmp_path)
@@ -99,6 +102,16 @@ def test_days_are_replayed_once_and_earlier_ones_are_added(replayed, spark):
     assert replayed.current("forecasts").id == before
     assert replay(spark, replayed, DAYS + 5, print) == 5 * len(NAMES)
     assert not read(replayed, "scores").duplicated(["symbol", "date"]).any()
+
+
+def test_the_recipe_is_that_of_the_last_training(tmp_path):
+    run = RunFolder(tmp_path)
+    for interval, expected in (({"interval": "conformal"}, "conformal"), ({}, QUANTILE_TREES)):
+        draft = run.open_draft("model")
+        scores = {"champion": "linear", "test_from": "2016-01-01", "coverage": 0.8, "models": {"linear": {"mae": 1.0}}}
+        (draft.path / "metrics.json").write_text(json.dumps({"next_day": scores | interval}))
+        model = draft.publish(parameters={"NEXT_DAY_ROWS": 5}, inputs={})
+        assert read_recipe(run, model) == Recipe("linear", 5, expected)
 
 
 def test_a_misprinted_date_of_one_symbol_is_not_the_last_day(spark, tmp_path):
