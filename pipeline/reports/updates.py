@@ -10,6 +10,7 @@ from pipeline.datasets.store import Version
 from pipeline.errors import InputError
 from pipeline.reports.markup import note, table
 from pipeline.reports.skill import tell_count
+from pipeline.reports.times import tell_time
 
 RECORD = "updates.json"
 MOST_LINES = 20
@@ -17,15 +18,17 @@ COLUMNS = ("symbol", "state", "through", "rows", "added", "note")
 
 
 def note_update(
-    run: RunFolder, prices: Version, outcomes: pd.DataFrame, notable: pd.DataFrame, revisions: pd.DataFrame
+    run: RunFolder, prices: Version, outcomes: pd.DataFrame, notable: pd.DataFrame, revisions: pd.DataFrame, asked: str
 ) -> None:
     """Keep for the report what an update left beside the prices.
 
-    outcomes, notable: see update.outcomes; revisions: see ingest.revisions.find_revisions.
+    outcomes, notable: see update.outcomes; revisions: see ingest.revisions.find_revisions. asked: when the last symbol
+    was asked for, "" where nobody knows.
     """
     listed = revisions.head(MOST_LINES).astype({"Date": str}).to_dict("records")
     record = {
         "prices": prices.id,
+        "asked": asked,
         "outcomes": outcomes.to_dict("records"),
         "notable": notable[list(COLUMNS)].to_dict("records"),
         "revised": {"rows": len(revisions), "symbols": int(revisions["Symbol"].nunique()), "listed": listed},
@@ -52,7 +55,9 @@ def updates_table(run: dict[str, Any]) -> str:
         [escape(one["outcome"]), f"{one['symbols']:,}", f"{one['added']:,}", escape(one["meaning"])]
         for one in record["outcomes"]
     ]
-    parts = [table(["outcome", "#symbols", "#rows added", "meaning"], counts)]
+    asked = record.get("asked")  # older records have none
+    when = note(f"What came when Yahoo was asked last, on {escape(tell_time(asked))}:") if asked else ""
+    parts = [when, table(["outcome", "#symbols", "#rows added", "meaning"], counts)]
     if record["notable"]:
         rows = [
             [tell(one["symbol"]), tell_state(one), tell(one["added"]), tell(one["note"])] for one in record["notable"]

@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 import pandas as pd
@@ -132,10 +132,17 @@ def shorten(entry: Entry) -> dict[str, str | int]:
 
 
 def read_ledger(root: Place) -> pd.DataFrame:
-    """The ledger for people: symbol, state, through, rows, added, note; a row for each symbol, by symbol.
+    """The ledger for people: symbol, state, through, rows, added, note, asked; a row for each symbol, by symbol.
 
-    through: text, YYYY-MM-DD or "". No row if there never was an update.
+    through: text, YYYY-MM-DD or "". asked: when, as an ISO text in UTC, or "". No row if there never was an update.
     """
     entries = read_entries(root)
-    rows = [(symbol, *(getattr(entries[symbol], name) for name in COLUMNS)) for symbol in sorted(entries)]
-    return pd.DataFrame(rows, columns=["symbol", *COLUMNS])
+    rows = [
+        (symbol, *(getattr(entries[symbol], name) for name in COLUMNS), to_utc(entries[symbol].asked))
+        for symbol in sorted(entries)
+    ]
+    return pd.DataFrame(rows, columns=["symbol", *COLUMNS, "asked"])
+
+
+def to_utc(text: str) -> str:
+    return datetime.fromisoformat(text).astimezone(UTC).isoformat() if text else ""

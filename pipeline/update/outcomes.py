@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from pipeline.update.ledger import STATES
+from pipeline.update.ledger import COLUMNS, STATES
 
 MOST_LINES = 20
 QUIET = ("appended", "current", "delisted")  # states that a long list need not show one by one
@@ -19,6 +19,10 @@ def count_outcomes(updates: pd.DataFrame) -> pd.DataFrame:
 
 
 def pick_notable(updates: pd.DataFrame) -> pd.DataFrame:
-    """All symbols where they are few, else those whose outcome a person may wonder about. At most MOST_LINES rows."""
+    """All symbols where they are few, else those whose outcome a person may wonder about. At most MOST_LINES rows.
+
+    Columns: symbol, and those of ledger.COLUMNS.
+    """
     few = len(updates) <= MOST_LINES
-    return (updates if few else updates[~updates["state"].isin(QUIET)]).head(MOST_LINES)
+    picked: pd.DataFrame = (updates if few else updates[~updates["state"].isin(QUIET)]).head(MOST_LINES)
+    return picked[["symbol", *COLUMNS]]

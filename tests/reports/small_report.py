@@ -77,6 +77,7 @@ def make_full_run() -> dict:
         "flags": {"open_zero": 1_100_000},
         "update": {
             "prices": "6d6a3a6c9996fc0e",
+            "asked": "2020-04-02T00:15:00+00:00",
             "outcomes": [{"outcome": "restated", "symbols": 87, "added": 1_234, "meaning": LONG}],
             "notable": [{"symbol": "A" * 40, "state": "held", "through": "", "rows": 1, "added": 0, "note": LONG}],
             "revised": {"rows": 28_151, "symbols": 8_049, "listed": [REVISED]},

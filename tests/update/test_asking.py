@@ -130,7 +130,7 @@ def test_an_empty_folder_begins_with_the_directory(open_market, real_bars, days)
     source = open_source("folder", str(market.root))
     assert source.names["BRK.B"] == "BRK.B Inc."
     ledger = read_ledger(market.root)
-    assert list(ledger.columns) == ["symbol", "state", "through", "rows", "added", "note"]
+    assert list(ledger.columns) == ["symbol", "state", "through", "rows", "added", "note", "asked"]
     assert list(ledger["symbol"]) == ["A", "BRK.B", "SPY", "^GSPC"]
 
 

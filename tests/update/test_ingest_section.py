@@ -1,5 +1,6 @@
 """01_ingest with UPDATE: the folder is brought up to date, read, and what was changed is kept for the report."""
 
+from datetime import timedelta
 from functools import partial
 
 import nbformat
@@ -10,6 +11,7 @@ from pipeline.datasets.run_folder import RunFolder
 from pipeline.errors import InputError, ParameterError, QualityError
 from pipeline.reports.facts import gather_facts
 from pipeline.reports.report import write_report
+from pipeline.reports.times import tell_time
 from pipeline.runs.execution import limit_cell
 from pipeline.update.followed import choose_symbols
 from pipeline.update.market import update_folder
@@ -21,12 +23,12 @@ from tests.update.stand_in import Security, evening
 
 @pytest.fixture
 def ingest(spark, tmp_path, monkeypatch):
-    """`ingest(market, day, ...)`: the notebook's cells on the evening of a day. Returns what they have defined."""
+    """`ingest(market, day, ...)`: the notebook's cells on an evening, or later. Returns what they have defined."""
     monkeypatch.setattr("pipeline.update.market.update_folder", partial(update_folder, rate=QUICK))
 
-    def run(market, day, **parameters):
-        market.state.now = evening(day)
-        monkeypatch.setenv("AS_OF", evening(day).isoformat())
+    def run(market, day, later=timedelta(0), **parameters):
+        market.state.now = evening(day) + later
+        monkeypatch.setenv("AS_OF", market.state.now.isoformat())
         given = {"RUN_DIR": str(tmp_path / "run"), "SOURCE": "folder", "DATA_DIR": str(market.root), "UPDATE": True}
         return run_notebook("01_ingest", monkeypatch, **given | parameters)
 
@@ -68,6 +70,13 @@ def test_two_evenings_are_read_told_and_their_corrections_reported(ingest, four,
     assert row["Volume before"] == truth * 9 // 10
     page = write_report(run, None, tmp_path).read_text()
     assert "1 row of 1 symbol was changed at the source" in page and f"{truth:,}" in page
+    asked = f"asked last, on {tell_time(evening(days[-1]).isoformat())}"
+    assert asked in page
+    four.state.log.clear()
+    ingest(four, days[-1], timedelta(hours=11))  # before the next open, as on a holiday: nobody has to be asked
+    assert not four.state.log
+    page = write_report(RUN | gather_facts(RunFolder(tmp_path / "run")), None, tmp_path).read_text()
+    assert asked in page and "no row that an earlier run read has changed" in page
 
 
 def test_the_ledger_that_an_earlier_update_left_is_shown(ingest, four, days, capsys):
