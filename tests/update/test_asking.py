@@ -243,3 +243,23 @@ def test_a_few_symbols_without_an_answer_are_no_failure_of_the_whole(open_market
     assert market.state.log == ["B", "B", "C", "C"]
     with pytest.raises(InputError, match="cannot be reached: JSON"):
         market.update(symbols=["B", "C"]).check()
+
+
+def test_failures_here_and_there_do_not_end_the_asking(open_market, real_bars, days):
+    names = "ABCDEFGHIJKLMN"
+    market = open_market([Security(name, real_bars[0]) for name in names], days[-4])
+    market.state.faults = {name: ["html"] * 2 for name in names[::2]}
+    result = market.update(days[-1])
+    assert (result.stopped, result.asked, result.answered) == ("", 14, 7)
+    assert set(states(result).values()) == {"appended", "failed"}
+
+
+def test_a_file_of_which_yahoo_knows_nothing_any_more_is_stale(open_market, real_bars, days):
+    """While the directory lists it that is no delisting, and it is asked for every evening."""
+    market = open_market([Security("A", real_bars[0], forgotten=days[-2]), Security("B", real_bars[1])], days[-5])
+    market.update(days[-3])
+    for day in days[-2:]:
+        result = market.update(day)
+        assert result.entries["A"].state == "missing" and "A" in market.state.log
+        assert (result.entries["A"].through, result.entries["A"].rows) == (str(days[-3]), len(real_bars[0]) - 2)
+        assert result.stale == ["A"]
