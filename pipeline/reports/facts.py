@@ -48,7 +48,7 @@ def gather_facts(run: RunFolder) -> dict[str, Any]:
         facts["metrics"], faults = read_scores(versions["model"].path / "metrics.json")
         damage += faults
         with note_damage(damage, "The forecasts of the next day"):
-            if forecasts := read_next_day(versions["model"]):
+            if forecasts := read_next_day(versions["model"], versions.get("forecasts")):
                 facts["next_day"] = forecasts
         with note_damage(damage, "The track record"):
             if record := read_track_record(versions["model"]):

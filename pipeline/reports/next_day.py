@@ -2,21 +2,29 @@
 
 import json
 from collections import Counter
+from datetime import date
 from html import escape
 from typing import Any
 
+from pipeline.datasets.places import read_table
 from pipeline.datasets.store import Version
 from pipeline.errors import InputError
 from pipeline.reports.markup import note, table
 
 FILE = "symbols.jsonl"  # as training writes it
 MOST_LINES = 20
+LATE = (
+    "They were made after that day's open, and do not count: what is scored is made between a close in New York and "
+    "the next open."
+)
 LISTED = ("symbol", "name", "last_date", "date", "volume", "low", "high", "vol_moving_avg")
 
 
-def read_next_day(model: Version) -> dict[str, Any] | None:
+def read_next_day(model: Version, diary: Version | None = None) -> dict[str, Any] | None:
     """The forecasts of a model for the day that most of its symbols wait for, and who else there is; None where it has
     none. Raises InputError where they are damaged.
+
+    diary: the dataset `forecasts`, where a forecast that came after its day's open is noted as late.
 
     A symbol that has ended, or whose last row is late, has a forecast of an earlier day: nothing for tomorrow.
     """
@@ -30,7 +38,7 @@ def read_next_day(model: Version) -> dict[str, Any] | None:
     if not lines:
         return None
     counts = Counter(line["date"] for line in lines)
-    day = max(counts, key=lambda date: (counts[date], date))
+    day = max(counts, key=lambda other: (counts[other], other))
     coming = [line for line in lines if line["date"] == day]
     others = [line for line in lines if line["date"] != day]
     if len(coming) > MOST_LINES:
@@ -38,10 +46,20 @@ def read_next_day(model: Version) -> dict[str, Any] | None:
     return {
         "date": day,
         "symbols": counts[day],
+        "late": diary is not None and are_late(diary, day, counts[day]),
         "listed": coming[:MOST_LINES],
         "others": len(others),
         "others_listed": sorted(others, key=lambda line: line["last_date"], reverse=True)[:MOST_LINES],
     }
+
+
+def are_late(diary: Version, day: str, symbols: int) -> bool:
+    """Whether the forecasts of a day, of so many symbols, came after its open. Where others had come in time before
+    them, late ones are not noted at all.
+    """
+    filters = [("date", "=", date.fromisoformat(day)), ("late", "=", True)]
+    newest = diary.files[-1:]  # what was noted last
+    return int(read_table(newest, ["late"], filters=filters).num_rows) * 2 > symbols
 
 
 def read_line(text: bytes) -> dict[str, Any]:
@@ -70,7 +88,8 @@ def next_day_table(run: dict[str, Any]) -> str:
     ]
     headings = ["symbol", "#shares (against its 30-day mean)", "#80% interval"]
     some = f" The {len(rows)} largest of {told['symbols']:,} symbols." if told["symbols"] > len(rows) else ""
-    return table(headings, rows) + note(f"Forecasts for {escape(told['date'])}.{some}{tell_others(told)}")
+    late = f" {LATE}" if told["late"] else ""
+    return table(headings, rows) + note(f"Forecasts for {escape(told['date'])}.{late}{some}{tell_others(told)}")
 
 
 def compare(volume: int, mean: float | None) -> str:

@@ -64,7 +64,9 @@ def track_record_table(run: dict[str, Any]) -> str:
         return ""
     rows = [tell_row(kind, window) for kind in KINDS for window in list_windows(record[kind])]
     if not rows:
-        return note("No published forecast has been scored yet: its day must come first.")
+        return note(
+            "No published forecast has been scored yet: one made before its day's open is, once the day has come."
+        )
     headings = ["kind", "last sessions", "#forecasts", "#in 80% interval", "#against naive"]
     return table(headings, rows) + note(f"{LIVE} {REPLAY if record['replay'] else ''}")
 

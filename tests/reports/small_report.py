@@ -85,6 +85,7 @@ def make_full_run() -> dict:
         "next_day": {
             "date": "2020-04-02",
             "symbols": 8_049,
+            "late": True,
             "listed": [
                 {"symbol": "A" * 40, "name": LONG, "last_date": "2020-04-01", "date": "2020-04-02"}
                 | {"volume": 1_800_000_000, "low": 9_050_400, "high": 2_800_000_000, "vol_moving_avg": 66_600_000.0}

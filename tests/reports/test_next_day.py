@@ -2,10 +2,15 @@
 
 import json
 import re
+from datetime import date
 
+import pandas as pd
 import pytest
 
+from pipeline.datasets.contract import FORECASTS
 from pipeline.datasets.run_folder import RunFolder
+from pipeline.diary.adding import add_rows
+from pipeline.diary.entries import to_table
 from pipeline.reports.facts import gather_facts
 from pipeline.reports.next_day import FILE
 from pipeline.reports.report import write_report
@@ -44,6 +49,22 @@ def test_a_symbol_that_has_ended_or_is_late_has_no_number_for_tomorrow(tmp_path)
     told = tell(tmp_path, make_line("A"), gone, late, make_line("B"), wrong)
     assert "Forecasts for 2021-01-27." in told and "777" not in told
     assert "not of the session before it: ODD (2021-06-01), CSCO (2021-01-25), COST (2021-01-11)." in told
+
+
+def note_in_diary(folder, made: str, *days: str) -> None:
+    rows = [(pd.Timestamp(made), "A", date.fromisoformat(day), 1, 1, 1, 1, "m", False) for day in days]
+    frame = pd.DataFrame(rows, columns=FORECASTS.names[:-1])
+    frame["late"] = [made >= f"{day}T14:30+00:00" for day in days]
+    add_rows(RunFolder(folder), "forecasts", to_table(frame, FORECASTS), FORECASTS)
+
+
+def test_forecasts_that_come_after_their_days_open_are_told_to_count_nothing(tmp_path):
+    """As of somebody who runs it each evening of Europe: each forecast is late, and none would ever be scored."""
+    note_in_diary(tmp_path, "2021-01-27T19:15+00:00", "2021-01-27")
+    assert "They were made after that day's open, and do not count" in tell(tmp_path, make_line("A"))
+    assert "do not count" not in tell(tmp_path, *(make_line(name) for name in "ABC"))  # A was added this morning
+    note_in_diary(tmp_path, "2021-01-28T01:15+00:00", "2021-01-28", "2020-12-28")  # of a symbol that has ended, too
+    assert "do not count" not in tell(tmp_path, make_line("A", last="2021-01-27", day="2021-01-28"))
 
 
 def test_of_many_symbols_the_largest_are_shown_and_the_rest_counted(tmp_path):

@@ -59,7 +59,7 @@ def test_a_replay_is_shown_apart_and_not_judged(tmp_path):
 def test_nothing_scored_says_so(tmp_path):
     run = RUN | gather_facts(publish_record(tmp_path, json.dumps(RECORD | {"live": None})))
     assert judge(run) == []
-    assert "its day must come first" in write_report(run, None, tmp_path).read_text()
+    assert "before its day's open is, once the day has come" in write_report(run, None, tmp_path).read_text()
 
 
 @pytest.mark.parametrize(

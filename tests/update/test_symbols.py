@@ -2,11 +2,13 @@
 
 import subprocess
 import sys
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 import pytest
 
+from pipeline.datasets.contract import CSV_COLUMNS
 from pipeline.update import listing
+from pipeline.update.bars import Bar, BarFile
 from pipeline.update.listing import COLUMNS, NEW_YORK, DirectoryError, format_metadata, parse_listing, read_metadata
 from pipeline.update.spelling import NASDAQ_SYMBOL, YAHOO_SYMBOL, spell_for_yahoo
 from tests.update.stand_in import Security, StandIn, evening
@@ -112,3 +114,11 @@ def test_ftp_is_asked_where_http_is_not_current(days, monkeypatch, age, ftp, exp
     assert asked == expected
     assert found.made == made[expected[-1] if ftp else "https"]
     assert found.is_old(now) == (not ftp)
+
+
+def test_of_a_day_that_is_there_twice_the_first_line_is_the_one():
+    """As ingest has it: a correction goes where the published row comes from."""
+    header, first, second = ",".join(CSV_COLUMNS), "2021-01-26,1,1,1,1,1,5", "2021-01-26,2,2,2,2,2,6"
+    file = BarFile.parse(f"{header}\n{first}\n{second}\n".encode())
+    file.put({date(2021, 1, 26): Bar(1.0, 1.0, 1.0, 1.0, 1.0, 7), date(2021, 1, 27): Bar(1.0, 1.0, 1.0, 1.0, 1.0, 8)})
+    assert [line[-1] for line in file.format().decode().splitlines()[1:]] == ["7", "6", "8"]
