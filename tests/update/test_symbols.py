@@ -8,7 +8,7 @@ import pytest
 
 from pipeline.datasets.contract import CSV_COLUMNS
 from pipeline.update import listing
-from pipeline.update.bars import Bar, BarFile
+from pipeline.update.bars import Bar, BarFile, parse_row
 from pipeline.update.listing import COLUMNS, NEW_YORK, DirectoryError, format_metadata, parse_listing, read_metadata
 from pipeline.update.spelling import NASDAQ_SYMBOL, YAHOO_SYMBOL, spell_for_yahoo
 from tests.update.stand_in import Security, StandIn, evening
@@ -122,3 +122,20 @@ def test_of_a_day_that_is_there_twice_the_first_line_is_the_one():
     file = BarFile.parse(f"{header}\n{first}\n{second}\n".encode())
     file.put({date(2021, 1, 26): Bar(1.0, 1.0, 1.0, 1.0, 1.0, 7), date(2021, 1, 27): Bar(1.0, 1.0, 1.0, 1.0, 1.0, 8)})
     assert [line[-1] for line in file.format().decode().splitlines()[1:]] == ["7", "6", "8"]
+
+
+@pytest.mark.parametrize(
+    ("line", "day", "volume"),
+    [
+        ("2021-01-26,1,1,1,1,1,9050400.0", date(2021, 1, 26), 9_050_400),
+        ("2021-01-26,1,1,1,1,1,", date(2021, 1, 26), None),
+        ("2021-01-26,nan,1,1,1,1,5", date(2021, 1, 26), None),
+        ("2021-01-26,1,1,1,1,inf,5", date(2021, 1, 26), None),
+        ("2021-01-26,1,1,1,1,5", date(2021, 1, 26), None),
+        ("20210126,1,1,1,1,1,5", None, None),  # a date elsewhere; ingest refuses the row
+        ("2021-02-30,1,1,1,1,1,5", None, None),
+    ],
+)
+def test_a_row_counts_where_all_of_it_is_there(line, day, volume):
+    found, bar = parse_row(line)
+    assert (found, bar and bar.volume) == (day, volume)
