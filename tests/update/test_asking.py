@@ -11,7 +11,7 @@ from pipeline.update.bars import format_bars
 from pipeline.update.folder import MarketFolder, hold_folder
 from pipeline.update.ledger import Entry, open_ledger, read_entries, read_ledger
 from tests.update.market import read_folder, rows_until, states
-from tests.update.stand_in import Security
+from tests.update.stand_in import Security, StandIn, evening
 
 
 @pytest.mark.parametrize("fault", ["reset", "html", "cut", "null", "unwell", "503"])
@@ -138,8 +138,21 @@ def test_a_file_in_yahoos_spelling_is_not_fetched_twice(open_market, real_bars, 
     market = open_market([Security("BRK.B", real_bars[1], yahoo="BRK-B")], days[-4])
     (market.root / "stocks" / "BRK.B.csv").rename(market.root / "stocks" / "BRK-B.csv")
     (market.root / "symbols_valid_meta.csv").write_text("NASDAQ Symbol,Security Name\n")
-    assert states(market.update(days[-1])) == {"BRK-B": "appended"}
+    assert states(market.update(days[-2])) == {"BRK-B": "appended"}
+    assert states(market.update(days[-1], symbols=["BRK.B"])) == {"BRK-B": "appended"}
     assert market.state.log == ["BRK-B"]
+    assert states(market.update(symbols=["BRK-B"])) == {"BRK-B": "appended"}
+    assert list(read_folder(market.root)) == ["stocks/BRK-B.csv"]
+
+
+def test_an_old_directory_delists_nobody(open_market, real_bars, days):
+    dead = Security("A", rows_until(real_bars[0], days[-6]))
+    market = open_market([dead, Security("B", real_bars[1])], days[-7])
+    market.state.directory = StandIn([Security("B", {})], evening(days[-20])).list_symbols()
+    for day in days[-5:]:
+        result = market.update(day)
+    assert (result.entries["A"].state, result.entries["A"].absences) == ("behind", 0)
+    assert "delistings wait for a newer one" in market.told[0]
 
 
 def test_without_a_directory_a_folder_with_names_goes_on(open_market, real_bars, days, monkeypatch):

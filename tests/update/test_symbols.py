@@ -139,3 +139,15 @@ def test_of_a_day_that_is_there_twice_the_first_line_is_the_one():
 def test_a_row_counts_where_all_of_it_is_there(line, day, volume):
     found, bar = parse_row(line)
     assert (found, bar and bar.volume) == (day, volume)
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_rows_find_their_places_whatever_is_put_with_them(end):
+    """A row that came late, a correction of the day after it and the next one; the file's mark and line ends stay."""
+    days = [date(2021, 1, day) for day in (25, 26, 27, 28)]
+    bars = {day: Bar(1.0, 1.0, 1.0, 1.0, 1.0, 10 + place) for place, day in enumerate(days)}
+    text = "".join(f"{line}{end}" for line in (",".join(CSV_COLUMNS), *(bars[day].format(day) for day in days)))
+    old = text.replace(f"{bars[days[1]].format(days[1])}{end}", "").replace(",12", ",99")
+    file = BarFile.parse(f"\N{BOM}{old.removesuffix(bars[days[3]].format(days[3]) + end)}".encode())
+    file.put({day: bars[day] for day in days[:0:-1]})
+    assert file.format().decode() == f"\N{BOM}{text}"
