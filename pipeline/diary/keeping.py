@@ -13,7 +13,7 @@ from pipeline.diary.adding import add_rows, hold_diary, read_rows
 from pipeline.diary.entries import read_entries, to_table
 from pipeline.diary.record import write_record
 from pipeline.diary.scoring import KEY, choose_counting, drop_known, read_actual, score_forecasts
-from pipeline.diary.shares import find_ratios, turn_back
+from pipeline.diary.shares import find_ratios, read_known, turn_back
 from pipeline.errors import InputError
 
 REMEMBERED = timedelta(days=400)  # of the calendar, which hold 250 sessions. No forecast waits longer for its day's row
@@ -55,8 +55,9 @@ def score_due(run: RunFolder, features: Version, model: Version | None = None) -
     due = drop_known(choose_counting(forecasts), scores)
     if due.empty:
         return scores
-    ratios = find_ratios(model, features, set(due["symbol"]))
-    fresh = score_forecasts(due, turn_back(read_actual(features, due), ratios))
+    known = read_known(model, set(due["symbol"]))
+    actual = read_actual(features, pd.concat([due["date"], known["date"]]))
+    fresh = score_forecasts(due, turn_back(actual, find_ratios(known, actual)))
     if fresh.empty:
         return scores
     add_rows(run, "scores", to_table(fresh, SCORES), SCORES)

@@ -7,6 +7,8 @@ split between forecast and score, what came is told in the forecast's shares: se
 where a symbol was halted or has ended, is not scored. Replayed forecasts compete with replayed ones alone.
 """
 
+from datetime import date
+
 import pandas as pd
 
 from pipeline.datasets.contract import SCORES
@@ -29,9 +31,8 @@ def drop_known(rows: pd.DataFrame, known: pd.DataFrame) -> pd.DataFrame:
     return rows[~keys.isin(pd.MultiIndex.from_frame(known[KEY]))]
 
 
-def read_actual(features: Version, forecasts: pd.DataFrame) -> pd.DataFrame:
-    """Symbol, date and Volume (as `actual`) of the days from the first to the last that are forecast."""
-    days = forecasts["date"]
+def read_actual(features: Version, days: "pd.Series[date]") -> pd.DataFrame:
+    """Symbol, date and Volume (as `actual`) of the days from the first to the last of these."""
     filters = [("Date", ">=", days.min()), ("Date", "<=", days.max())]
     table = read_table(features.files, ["Symbol", "Date", "Volume"], filters=filters)
     rows: pd.DataFrame = table.rename_columns(["symbol", "date", "actual"]).to_pandas(date_as_object=True)

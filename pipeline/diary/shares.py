@@ -12,7 +12,6 @@ from fractions import Fraction
 import numpy as np
 import pandas as pd
 
-from pipeline.datasets.places import read_table
 from pipeline.datasets.store import Version
 from pipeline.diary.entries import FILE
 from pipeline.errors import InputError
@@ -22,27 +21,23 @@ SMALLEST = 1.1  # a ratio nearer to 1 is a correction of Volumes, not a split th
 LARGEST_PART = 100  # of a split, such as 3 for 2
 
 
-def find_ratios(model: Version | None, features: Version, symbols: set[str]) -> "pd.Series[float]":
-    """New shares for each one that the model was told of, by symbol; only those for which it is not 1.
+def find_ratios(known: pd.DataFrame, actual: pd.DataFrame) -> "pd.Series[float]":
+    """New shares for each one that a model was told of, by symbol; only those for which it is not 1.
 
-    model: the one that is current, whose forecasts have come, or None. Its last rows are compared with the same days of
-    `features`; where they cannot be read, nothing is known.
+    known: see read_known. actual: symbol, date and `actual`, Volumes as they are told now, on the same days.
     """
-    then = read_known(model, symbols)
-    if then.empty:
-        return pd.Series(dtype=float)
-    filters = [("Date", ">=", then["date"].min()), ("Date", "<=", then["date"].max())]
-    table = read_table(features.files, ["Symbol", "Date", "Volume"], filters=filters)
-    now = table.rename_columns(["symbol", "date", "now"]).to_pandas(date_as_object=True).astype({"symbol": str})
-    both = then.merge(now, on=["symbol", "date"])
-    both = both[(both["then"] > 0) & (both["now"] > 0)]
-    found = (both["now"] / both["then"]).groupby(both["symbol"]).agg(["median", "size"])
+    both = known.merge(actual, on=["symbol", "date"])
+    both = both[(both["then"] > 0) & (both["actual"] > 0)]
+    found = (both["actual"] / both["then"]).groupby(both["symbol"]).agg(["median", "size"])
     ratios = found.loc[found["size"] >= FEWEST, "median"].map(round_ratio)
     return ratios[ratios != 1]
 
 
 def read_known(model: Version | None, symbols: set[str]) -> pd.DataFrame:
-    """The last Volumes that a model was told of these symbols. Columns: symbol, date, then."""
+    """The last Volumes that a model was told of these symbols, as symbol, date, then. No row where that cannot be read.
+
+    model: the one that is current, whose forecasts have come, or None.
+    """
     rows: list[tuple[str, date, int]] = []
     try:
         lines = (model.path / FILE).read_bytes().splitlines() if model else []
