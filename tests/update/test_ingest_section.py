@@ -107,6 +107,9 @@ def test_symbols_choose_whom_to_follow(four, tmp_path):
     chosen = partial(choose_symbols, source="folder", data_dir=str(four.root))
     assert chosen("") == ["BRK.B", "DIVIDEND", "EARLY", "PLAIN"]
     assert chosen("PLAIN, NEW") == ["PLAIN", "NEW"]
+    for name in ("._PLAIN.csv", ".hidden.csv", "PLAIN (1).csv"):  # a Mac's, an editor's, a second download
+        (four.root / "stocks" / name).write_bytes(four.read("PLAIN"))
+    assert chosen("") == ["BRK.B", "DIVIDEND", "EARLY", "PLAIN"]
     (tmp_path / "list.txt").write_text("NEW\n\nPLAIN\n")
     assert chosen(str(tmp_path / "list.txt")) == ["NEW", "PLAIN"]
     assert len(chosen("AAPL," * 8_000)) == 8_000  # longer than any file's name

@@ -149,6 +149,21 @@ def test_what_cannot_be_explained_is_held(open_market, real_bars, days, change, 
     assert market.state.log == []
 
 
+@pytest.mark.parametrize(
+    ("rows", "lost", "state"), [(300, 6, "restated"), (300, 7, HELD), (20, 1, "restated"), (20, 2, HELD)]
+)
+def test_two_in_a_hundred_days_may_be_lost_or_one(open_market, real_bars, days, rows, lost, state):
+    """Yahoo drops a day now and then, which our files may still have."""
+    last = days[-rows - 3 : -3]
+    one = Security("A", {day: bar for day, bar in max(real_bars, key=len).items() if day >= last[0]})
+    one.dividends[days[-1]] = 0.01
+    market = open_market([one], days[-4])
+    one.bars = {day: bar for day, bar in one.bars.items() if day not in last[2 : 2 + lost]}
+    result = market.update(days[-1])
+    assert states(result) == {"A": state}
+    assert (f"{lost} of our" in result.entries["A"].note) and (state == HELD or "days gone" in result.entries["A"].note)
+
+
 def test_a_split_that_yahoo_applies_late_is_held_until_then(open_market, real_bars, days):
     one = Security("A", real_bars[0], splits={days[-2]: 4.0}, applied={days[-2]: days[-1]})
     market = open_market([one], days[-4])
