@@ -172,6 +172,24 @@ def test_a_split_that_yahoo_applies_late_is_held_until_then(open_market, real_ba
     assert market.read("A") == format_bars(real_bars[0])
 
 
+def test_a_small_split_that_yahoo_applies_late_explains_the_days_before_it(open_market, real_bars, days):
+    """It cannot be told from the day's own change of price, so rows came after it on the old basis."""
+    one = Security("A", real_bars[0], splits={days[-4]: 1.25}, applied={days[-4]: days[-1]})
+    market = open_market([one], days[-6])
+    assert states(market.update(days[-2])) == {"A": "appended"}
+    assert states(market.update(days[-1])) == {"A": "restated"}
+    assert market.read("A") == format_bars(real_bars[0])
+
+
+def test_an_odd_beginning_of_a_file_hinders_no_restatement(open_market, real_bars, days):
+    market = open_market([Security("A", real_bars[0])], days[-4])
+    path = market.root / "stocks" / "A.csv"
+    odd = {day: bar._replace(close=bar.close * 3) for day, bar in list(real_bars[0].items())[:12]}
+    path.write_bytes(format_bars(rows_until(real_bars[0] | odd, days[-4])))
+    assert states(market.update(days[-1], full=True)) == {"A": "restated"}
+    assert market.read("A") == format_bars(real_bars[0])
+
+
 def test_a_held_symbol_begins_anew_once_its_file_is_taken_away(open_market, real_bars, days):
     one = Security("A", real_bars[0])
     market = open_market([one], days[-4])
