@@ -92,6 +92,16 @@ def test_a_volume_that_yahoo_corrects_is_corrected(open_market, real_bars, days)
     assert market.read("A") == format_bars(real_bars[0])
 
 
+def test_corrections_of_the_last_ten_sessions_are_found(open_market, real_bars, days):
+    market = open_market([Security("A", real_bars[0])], days[-2])
+    path = market.root / "stocks" / "A.csv"
+    odd = {day: real_bars[0][day]._replace(volume=7) for day in (days[-12], days[-11], days[-6])}
+    path.write_bytes(format_bars(rows_until(real_bars[0] | odd, days[-2])))
+    result = market.update(days[-1])
+    assert (result.entries["A"].added, result.entries["A"].revised) == (1, 2)
+    assert market.read("A") == format_bars(real_bars[0] | {days[-12]: odd[days[-12]]})
+
+
 def break_off(one: Security, days) -> None:
     """Yahoo has most of the days no more, and another basis: all would be fetched."""
     one.bars = {day: bar for day, bar in one.bars.items() if day >= days[-60]}
