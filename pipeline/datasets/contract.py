@@ -78,9 +78,7 @@ FORECASTS = pa.schema(
 SCORES = pa.schema(
     [
         *(field for field in FORECASTS if field.name != "late"),
-        pa.field(
-            "actual", pa.int64(), nullable=False
-        ),  # the day's Volume when it was first known, in the forecast's shares
+        pa.field("actual", pa.int64(), nullable=False),  # the day's Volume, first known, in the forecast's shares
         pa.field("error", pa.int64(), nullable=False),  # absolute, in shares
         pa.field("naive_error", pa.int64(), nullable=False),
         pa.field("inside", pa.bool_(), nullable=False),  # low <= actual <= high

@@ -47,7 +47,7 @@ def read_known(model: Version | None, symbols: set[str]) -> pd.DataFrame:
                 rows += [
                     (line["symbol"], *known) for known in zip(days, line["recent"]["volume"][-COMPARED:], strict=True)
                 ]
-    except (OSError, InputError, ValueError, KeyError, TypeError):
+    except (OSError, InputError, ValueError, KeyError, TypeError, RecursionError):
         rows = []
     return pd.DataFrame(rows, columns=["symbol", "date", "then"])
 

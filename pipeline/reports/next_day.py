@@ -22,11 +22,10 @@ LISTED = ("symbol", "name", "last_date", "date", "volume", "low", "high", "vol_m
 
 def read_next_day(model: Version, diary: Version | None = None) -> dict[str, Any] | None:
     """The forecasts of a model for the day that most of its symbols wait for, and who else there is; None where it has
-    none. Raises InputError where they are damaged.
+    none. A symbol that has ended, or whose last row is late, has a forecast of an earlier day: nothing for tomorrow.
 
-    diary: the dataset `forecasts`, where a forecast that came after its day's open is noted as late.
-
-    A symbol that has ended, or whose last row is late, has a forecast of an earlier day: nothing for tomorrow.
+    diary: the dataset `forecasts`, where a forecast that came after its day's open is noted as late. Raises InputError
+    where the model's are damaged.
     """
     path = model.path / FILE
     try:
