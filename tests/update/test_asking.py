@@ -276,3 +276,22 @@ def test_a_file_of_which_yahoo_knows_nothing_any_more_is_stale(open_market, real
         assert result.entries["A"].state == "missing" and "A" in market.state.log
         assert (result.entries["A"].through, result.entries["A"].rows) == (str(days[-3]), len(real_bars[0]) - 2)
         assert result.stale == ["A"]
+
+
+def test_an_index_is_in_no_directory_and_never_delisted(open_market, real_bars, days):
+    market = open_market([Security("^GSPC", rows_until(real_bars[0], days[-6]), kind="INDEX")], days[-7])
+    for day in days[-6:]:
+        result = market.update(day)
+    assert (result.entries["^GSPC"].state, result.entries["^GSPC"].absences) == ("behind", 0)
+
+
+def test_a_symbol_that_comes_back_is_asked_for_again(open_market, real_bars, days):
+    one = Security("A", rows_until(real_bars[0], days[-9]), gone=days[-9])
+    market = open_market([one, Security("B", real_bars[1])], days[-10])
+    for day in days[-9:-4]:
+        result = market.update(day)
+    assert (result.entries["A"].state, market.state.log) == ("delisted", ["B"])
+    one.gone, one.bars = date.max, real_bars[0]
+    result = market.update(days[-1])
+    assert (result.entries["A"].state, result.entries["A"].absences) == ("appended", 0)
+    assert market.read("A") == format_bars(real_bars[0])

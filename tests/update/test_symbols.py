@@ -85,7 +85,9 @@ def test_directory_that_is_not_whole_is_refused(spoil, days):
 def test_metadata_comes_back_as_it_was():
     name = 'Agilent "A", Inc.'
     row = dict.fromkeys(COLUMNS, "") | {"NASDAQ Symbol": "A", "Security Name": name}
-    assert read_metadata(format_metadata({"A": row})) == {"A": row}
+    data = format_metadata({"A": row})
+    assert read_metadata(data) == read_metadata("\N{BOM}".encode() + data) == {"A": row}
+    assert read_metadata("\N{BOM}NASDAQ Symbol,Security Name\r\nA,x\r\n".encode())["A"]["Security Name"] == "x"
 
 
 def test_old_directory_is_known_as_old(days):
