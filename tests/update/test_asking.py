@@ -1,6 +1,7 @@
 """Whom an update asks, how often, and when it stops; NASDAQ's directory and the ledger."""
 
 import json
+from contextlib import nullcontext
 from datetime import date, timedelta
 
 import pytest
@@ -179,6 +180,7 @@ def test_delisting_is_recorded_after_three_absences_and_the_file_stays(open_mark
         notes.append(result.entries["A"].note)
         result.check()
     assert outcomes == ["appended", "behind", state, state, *["delisted"] * 4]
+    assert not result.stale
     assert "lacked it for 2 of the 3 sessions after which it counts as delisted" in notes[3]
     assert "A" not in market.state.log
     assert market.read("A") == format_bars(dead.bars)
@@ -295,3 +297,26 @@ def test_a_symbol_that_comes_back_is_asked_for_again(open_market, real_bars, day
     result = market.update(days[-1])
     assert (result.entries["A"].state, result.entries["A"].absences) == ("appended", 0)
     assert market.read("A") == format_bars(real_bars[0])
+
+
+@pytest.mark.parametrize(("late", "fails"), [(3, False), (4, True)])
+def test_one_symbol_in_ten_may_lack_the_last_session(open_market, real_bars, days, late, fails):
+    names = [f"S{number:02}" for number in range(30)]
+    securities = [
+        Security(name, real_bars[0], late={days[-1]} if place < late else set()) for place, name in enumerate(names)
+    ]
+    result = open_market(securities, days[-2]).update(days[-1])
+    assert len(result.stale) == late
+    with pytest.raises(QualityError, match="4 of 30 symbols") if fails else nullcontext():
+        result.check()
+
+
+def test_a_refusal_halves_the_rate_and_each_one_in_a_row_doubles_the_pause():
+    session = pytest.importorskip("pipeline.update.yahoo").PoliteSession(0.4)
+    pauses = []
+    for turn in (5, 10, 20):
+        session.slow_down()
+        assert session.turn == turn
+        pauses.append(session.pause)
+    assert [round(pause, -1) for pause in pauses] == [150, 600, 2_400]  # seconds
+    session.worker.jobs.put(None)

@@ -1,11 +1,12 @@
 """What an update makes of Yahoo's answers, with the real client against a server that stands in for Yahoo."""
 
-from datetime import date, time, timedelta
+from datetime import date, datetime, time, timedelta
 
 import pytest
 
 from pipeline.errors import QualityError
 from pipeline.update.bars import format_bars
+from pipeline.update.sessions import find_final_session
 from tests.update.market import read_folder, rows_until, states
 from tests.update.stand_in import Security
 
@@ -100,6 +101,26 @@ def test_corrections_of_the_last_ten_sessions_are_found(open_market, real_bars, 
     result = market.update(days[-1])
     assert (result.entries["A"].added, result.entries["A"].revised) == (1, 2)
     assert market.read("A") == format_bars(real_bars[0] | {days[-12]: odd[days[-12]]})
+
+
+def test_a_correction_is_written_also_where_the_last_row_is_not_there(open_market, real_bars, days):
+    market = open_market([Security("A", real_bars[0], early={days[-2]}, late={days[-1]})], days[-2])
+    result = market.update(days[-1])
+    assert (result.entries["A"].state, result.entries["A"].revised) == ("behind", 1)
+    assert market.read("A") == format_bars(rows_until(real_bars[0], days[-2]))
+
+
+@pytest.mark.parametrize(
+    ("now", "final"),
+    [
+        ("2021-01-01T12:00-05:00", date(2020, 12, 31)),
+        ("2020-12-31T19:59-05:00", date(2020, 12, 30)),
+        ("2020-11-27T17:00-05:00", date(2020, 11, 27)),  # a half day
+        ("2020-11-27T16:59-05:00", date(2020, 11, 25)),
+    ],
+)
+def test_the_last_session_is_found_also_around_holidays(now, final):
+    assert find_final_session(datetime.fromisoformat(now)) == final
 
 
 def break_off(one: Security, days) -> None:
