@@ -66,7 +66,7 @@ def forecast_span(
     etfs = frozenset(listed.loc[listed["kind"] == "etf", "Symbol"])
     plan, drawn = collect(spark, features, etfs, calendar, first, recipe.rows)
     (fold,) = plan.folds
-    step = learn_fold(drawn, plan, fold, [recipe.kind], "cpu")
+    step = learn_fold(drawn, plan, fold, [recipe.kind], "cpu", [recipe.bands])
     bands = step.calibrate(recipe.kind, [recipe.bands], select_calibration(drawn, fold))[recipe.bands]
     asked = drawn["show"]
     answers = answer_rows(asked.inputs, step.models[recipe.kind], bands)

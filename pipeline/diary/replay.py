@@ -23,8 +23,8 @@ from pipeline.diary.record import write_record
 from pipeline.diary.scoring import KEY, drop_known
 from pipeline.diary.sessions import find_closes_before
 from pipeline.errors import InputError
+from pipeline.forecasting.next_day.bands import QUANTILE_TREES
 from pipeline.forecasting.next_day.trading_calendar import TradingCalendar, open_calendar
-from pipeline.forecasting.next_day.walk import QUANTILE_TREES
 from pipeline.forecasting.periods import EPOCH
 from pipeline.reports.scores import read_scores
 

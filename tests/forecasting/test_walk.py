@@ -11,16 +11,17 @@ from pipeline.forecasting import evaluation
 from pipeline.forecasting.champion import Choice
 from pipeline.forecasting.market_rows import is_held_out, number_symbols
 from pipeline.forecasting.next_day import results
+from pipeline.forecasting.next_day.bands import METHODS
 from pipeline.forecasting.next_day.features import NAMES
 from pipeline.forecasting.next_day.forecasts import answer_rows, collect_past_rows, unpack_inputs
 from pipeline.forecasting.next_day.judgement import forecast_all, judge_folds
+from pipeline.forecasting.next_day.models import fit_next_day
 from pipeline.forecasting.next_day.plan import make_plan
-from pipeline.forecasting.next_day.rows import collect_rows
+from pipeline.forecasting.next_day.rows import collect_rows, select_learned
 from pipeline.forecasting.next_day.survey import collect_survey
 from pipeline.forecasting.next_day.walk import add_weekly_errors, enter, fit_published, select_calibration, walk_forward
 
 TEST = 16_300
-METHODS = ("size", "size and spread", "quantile trees")
 
 
 def walk(spark, files, calendar, test_day, names=("naive", "linear")):
@@ -137,6 +138,18 @@ def test_what_is_published_has_learned_from_all_days_and_keeps_honest_bands(walk
     kept, kept_bands = fit_published(drawn, replace(plan, refit=False), steps[-1], "linear", "size", "cpu")
     assert kept.forecast(latest.inputs) == pytest.approx(told(latest.inputs))
     assert kept_bands.method == "size"
+
+
+def test_what_is_published_grows_as_many_trees_as_what_was_judged(walked, monkeypatch):
+    """All rows may be many where those of the first fold are few."""
+    _, plan, drawn, steps, *_ = walked
+    few = len(select_learned(drawn["learn"], plan, plan.folds[0]))
+    monkeypatch.setattr("pipeline.forecasting.next_day.walk.MANY", few)
+    assert few < len(drawn["learn"])
+    last = replace(steps[-1], models={"xgboost": steps[-1].models["linear"]})
+    model, _ = fit_published(drawn, plan, last, "xgboost", "size", "cpu")
+    asked = drawn["show"].inputs
+    assert np.array_equal(model.predict(asked), fit_next_day("xgboost", drawn["learn"], many=False).predict(asked))
 
 
 def test_past_days_of_a_symbol_can_be_forecast_again(spark, walked, market_files, calendar):

@@ -11,7 +11,9 @@ same features (Romano, Patterson, Candes, "Conformalized quantile regression", 2
 """
 
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -28,6 +30,8 @@ TAILS = np.array([0.1, 0.9])  # of the quantiles that the trees learn
 LEAST_SCALE = 0.02  # in logs of volume: no forecast is surer than by 2%
 USUAL_SPREAD = 0.1  # what is added to a symbol's own: a quiet month is partly luck
 DOUBT = 20  # days that a class is short of: its mean is drawn towards the forecast by as many
+QUANTILE_TREES = "quantile trees"
+METHODS = ("size", "size and spread", QUANTILE_TREES)
 
 Scale = Callable[[np.ndarray, np.ndarray], np.ndarray]  # inputs, forecast in logs: below and above it, float64[n, 2]
 
@@ -118,18 +122,30 @@ def scale_by_spread(inputs: np.ndarray, forecast: np.ndarray) -> np.ndarray:
     return np.stack([spread, spread], axis=1)
 
 
-def learn_scale(rows: NextDayRows, device: str = "cpu") -> Scale:
-    """The scale of `quantile trees`, learned from up to MANY of the rows, equally far apart."""
-    few = rows.select(slice(None, None, max(1, len(rows) // MANY)))
-    settings: dict[str, Any] = {"objective": "reg:quantileerror", "quantile_alpha": TAILS, "device": device}
-    settings |= {"max_depth": 4, "eta": 0.1, "min_child_weight": 100, "colsample_bynode": 0.5}
-    tails = grow_trees(few.inputs, few.logs, settings, 150)
+def learn_scale(method: str, rows: NextDayRows, device: str = "cpu") -> Scale:
+    """The scale of one of METHODS. Raises KeyError for another."""
+    if method == QUANTILE_TREES:
+        return learn_quantiles(rows, device)
+    return {"size": scale_by_size, "size and spread": scale_by_spread}[method]
+
+
+def learn_quantiles(rows: NextDayRows, device: str) -> Scale:
+    """The scale of `quantile trees`, learned from up to MANY of the rows, equally far apart.
+
+    These trees sort their errors anew in each round, mostly on one core. So both tails grow at a time.
+    """
+    few = rows.select(slice(None, None, max(1, -(-len(rows) // MANY))))
+    settings: dict[str, Any] = {"objective": "reg:quantileerror", "device": device}
+    settings |= {"max_depth": 4, "min_child_weight": 100, "colsample_bynode": 0.5}
+    tails = [settings | {"quantile_alpha": tail} for tail in TAILS]
+    with ThreadPoolExecutor(len(tails)) as both:
+        low, high = both.map(partial(grow_trees, few.inputs, few.logs, rounds=75, eta=0.2), tails)
 
     def scale(inputs: np.ndarray, forecast: np.ndarray) -> np.ndarray:
-        below, above = (inputs[:, NAMES.index("base"), None] + tails(inputs)).T
-        distances: np.ndarray = np.stack([forecast - below, above - forecast], axis=1)
-        distances = np.maximum(distances, LEAST_SCALE)
-        return distances
+        base = inputs[:, NAMES.index("base")]
+        distances = np.stack([forecast - base - low(inputs), base + high(inputs) - forecast], axis=1)
+        floored: np.ndarray = np.maximum(distances, LEAST_SCALE)
+        return floored
 
     return scale
 

@@ -31,7 +31,9 @@ SLOPE = 0.5  # where the Huber loss turns from squares to sizes, in units of the
 USUAL_SPREAD = 0.6  # in logs of volume, what is added to a symbol's own: a quiet month is partly luck
 MOST = 5.0  # standard deviations: a line would follow an odd value to any height
 RIDGE = 1e-3  # keeps the least squares solvable where features are sums of each other
-MANY = 100_000  # rows; fewer carry fewer trees
+MANY = 100_000  # rows
+FEW_TREES = 100, 0.12  # and how far each of them goes; for fewer rows than MANY, which carry no more
+MANY_TREES = 400, 0.06
 NAIVE = "naive"
 
 
@@ -49,16 +51,17 @@ class NextDayModel:
         return volume
 
 
-def fit_next_day(name: str, rows: NextDayRows, device: str = "cpu") -> NextDayModel:
-    """Fit `linear`, `hist_gradient_boosting` or `xgboost`; `naive` learns nothing. device: "cpu" or "cuda", for
-    XGBoost.
+def fit_next_day(name: str, rows: NextDayRows, device: str = "cpu", many: bool = False) -> NextDayModel:
+    """Fit `linear`, `hist_gradient_boosting` or `xgboost`; `naive` learns nothing.
+
+    device: "cpu" or "cuda", for XGBoost. many: whether it grows MANY_TREES.
     """
     if name == NAIVE:
         return NextDayModel(name, repeat_five_days, 0)
     if name == "linear":
         predict = fit_least_squares(rows.inputs, rows.logs)
     elif name == "xgboost":
-        predict = boost_xgboost(rows.inputs, rows.logs, device)
+        predict = boost_xgboost(rows.inputs, rows.logs, device, many)
     else:
         predict = boost_sklearn(rows.inputs, rows.logs)
     return NextDayModel(name, predict, len(rows))
@@ -108,11 +111,13 @@ def measure_columns(inputs: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return center, np.where(scale > 1e-9, scale, 1.0)
 
 
-def boost_xgboost(inputs: np.ndarray, target: np.ndarray, device: str) -> Callable[[np.ndarray], np.ndarray]:
+def boost_xgboost(
+    inputs: np.ndarray, target: np.ndarray, device: str, many: bool
+) -> Callable[[np.ndarray], np.ndarray]:
     """Trees under a Huber loss: a day with ten times the volume, which nobody foresees, must not steer the others."""
     settings = {"objective": "reg:pseudohubererror", "huber_slope": SLOPE, "device": device}
-    settings |= {"max_depth": 6, "eta": 0.06, "min_child_weight": 100, "colsample_bynode": 0.5}
-    trees = grow_trees(inputs, target / measure_units(inputs), settings, 400 if len(inputs) > MANY else 100)
+    settings |= {"max_depth": 6, "min_child_weight": 100, "colsample_bynode": 0.5}
+    trees = grow_trees(inputs, target / measure_units(inputs), settings, *(MANY_TREES if many else FEW_TREES))
     return lambda asked: trees(asked) * measure_units(asked)
 
 

@@ -18,11 +18,11 @@ UNKNOWN = np.float32(-1e30)  # below all values: where one is missing XGBoost ke
 
 
 def grow_trees(
-    inputs: np.ndarray, target: np.ndarray, settings: dict[str, Any], rounds: int
+    inputs: np.ndarray, target: np.ndarray, settings: dict[str, Any], rounds: int, eta: float
 ) -> Callable[[np.ndarray], np.ndarray]:
     """Trees that are the same on every machine. A task of Spark predicts with them as well.
 
-    inputs: float32[n, k], NaN where unknown; target: float[n].
+    inputs: float32[n, k], NaN where unknown; target: float[n]. rounds: how many; eta: how far each goes.
     """
     import xgboost
 
@@ -32,7 +32,7 @@ def grow_trees(
         bins = xgboost.QuantileDMatrix(some, max_bin=BINS, nthread=THREADS)
     data = xgboost.QuantileDMatrix(cut_rows(inputs, labels), max_bin=BINS, nthread=THREADS, ref=bins)
     del bins
-    every = {"tree_method": "hist", "max_bin": BINS, "nthread": THREADS, "seed": SEED}
+    every = {"tree_method": "hist", "max_bin": BINS, "nthread": THREADS, "seed": SEED, "eta": eta}
     booster = xgboost.train(every | settings, data, rounds)
 
     def predict(asked: np.ndarray) -> np.ndarray:

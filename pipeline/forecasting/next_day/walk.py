@@ -7,24 +7,16 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from pipeline.forecasting.evaluation import as_served
-from pipeline.forecasting.next_day.bands import (
-    Bands,
-    Scale,
-    calibrate_bands,
-    learn_scale,
-    scale_by_size,
-    scale_by_spread,
-)
+from pipeline.forecasting.next_day.bands import METHODS, Bands, Scale, calibrate_bands, learn_scale
 from pipeline.forecasting.next_day.folds import Fold
 from pipeline.forecasting.next_day.judgement import Contestants
-from pipeline.forecasting.next_day.models import NextDayModel, fit_next_day
+from pipeline.forecasting.next_day.models import MANY, NextDayModel, fit_next_day
 from pipeline.forecasting.next_day.plan import Plan
 from pipeline.forecasting.next_day.rows import NextDayRows, select_learned
 from pipeline.forecasting.scores import add_up
 
 Drawn = dict[str, NextDayRows]  # by role, see rows.collect_rows
 DAYS_OF_WEEK, MONDAY = 7, 3  # day 0 is a Thursday
-QUANTILE_TREES = "quantile trees"
 
 
 @dataclass(frozen=True)
@@ -47,21 +39,20 @@ def walk_forward(drawn: Drawn, plan: Plan, names: Sequence[str], device: str) ->
         yield learn_fold(drawn, plan, fold, names, device)
 
 
-def learn_fold(drawn: Drawn, plan: Plan, fold: Fold, names: Sequence[str], device: str) -> Step:
-    """The named models and all scales, learned from what may be learned from before the fold."""
-    return learn(fold, select_learned(drawn["learn"], plan, fold), names, device)
+def learn_fold(
+    drawn: Drawn, plan: Plan, fold: Fold, names: Sequence[str], device: str, methods: Sequence[str] = METHODS
+) -> Step:
+    """The named models, and the scales of the methods, learned from what may be learned from before a fold; before
+    `plan.latest`, which is what is published, from all. It grows as many trees as the first fold, which was judged.
 
-
-def learn(fold: Fold, rows: NextDayRows, names: Sequence[str], device: str) -> Step:
-    """The named models and all scales, learned from these rows.
-
-    Quantile trees sort their errors anew for each tree, mostly on one core. So they grow beside the models.
+    Trees of scales use one core for most of the time. So they grow beside the models.
     """
+    first = select_learned(drawn["learn"], plan, plan.folds[0])
+    rows = drawn["learn"] if fold == plan.latest else select_learned(drawn["learn"], plan, fold)
     with ThreadPoolExecutor(1) as beside:
-        trees = beside.submit(learn_scale, rows, device)
-        models = {name: fit_next_day(name, rows, device) for name in names}
-        scales = {"size": scale_by_size, "size and spread": scale_by_spread, QUANTILE_TREES: trees.result()}
-    return Step(fold, models, scales)
+        scales = beside.submit(lambda: {method: learn_scale(method, rows, device) for method in methods})
+        models = {name: fit_next_day(name, rows, device, len(first) > MANY) for name in names}
+        return Step(fold, models, scales.result())
 
 
 def select_calibration(drawn: Drawn, fold: Fold) -> NextDayRows:
@@ -100,6 +91,6 @@ def fit_published(
     """
     if not plan.refit:
         return last.models[name], last.calibrate(name, [method], select_calibration(drawn, last.fold))[method]
-    newest = learn(plan.latest, drawn["learn"], [name], device)
+    newest = learn_fold(drawn, plan, plan.latest, [name], device, [method])
     bands = last.calibrate(name, [method], select_calibration(drawn, plan.latest))[method]
     return newest.models[name], replace(bands, scale=newest.scales[method])
