@@ -2,7 +2,6 @@
 
 import logging
 import os
-import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -17,7 +16,7 @@ from papermill.engines import NBClientEngine, NotebookExecutionManager, papermil
 
 from pipeline.errors import ResourceError
 from pipeline.runs.failures import KernelDied, StageEndedEarly
-from pipeline.runs.kernels import Kernel, make_manager
+from pipeline.runs.kernels import Kernel, Kernels, make_manager
 from pipeline.runs.plan import Step, escape
 from pipeline.runs.processes import end_children, measure_memory
 from pipeline.runs.results import StageResult
@@ -56,15 +55,20 @@ papermill_engines.register(ENGINE, CountingEngine)
 
 
 def execute(
-    step: Step, folder: Path, timeout: int, outcome: StageResult, spark: SparkServer | None, tell: Tell
+    step: Step,
+    folder: Path,
+    timeout: int,
+    outcome: StageResult,
+    spark: SparkServer | None,
+    kernels: Kernels,
+    tell: Tell,
 ) -> None:
     """Run a step's notebook in a thread, so that this thread hears signals. The executed notebook is kept in `folder`
     in any case, and the peak of the memory in `outcome`. Raises what ended the notebook, or ResourceError as soon as
     Spark is gone: its client would go on asking for minutes. spark: the run's own server, if it has one. tell: called
     by that thread.
     """
-    with tempfile.TemporaryDirectory(prefix="market-kernel-", ignore_cleanup_errors=True) as home:
-        kernel = Kernel(Path(home), folder / LOG)
+    with kernels.use() as kernel:
         failure: list[BaseException] = []
         thread = threading.Thread(target=work, args=(step, folder, timeout, kernel, failure, tell), daemon=True)
         thread.start()
@@ -93,7 +97,6 @@ def work(step: Step, folder: Path, timeout: int, kernel: Kernel, failure: list[B
             tell=tell,
             timeout_func=partial(limit_cell, timeout),
             kernel_manager_class=make_manager(kernel),
-            extra_arguments=["--log-level=ERROR"],  # the kernel talks over loopback, and warns of it
         )
         check_whole(notebook)
     except BaseException as error:

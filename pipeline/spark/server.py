@@ -31,6 +31,7 @@ GUARD = 'cat >/dev/null; kill -TERM "-$0" 2>/dev/null; sleep 5; kill -KILL "-$0"
 class SparkServer:
     """A server on loopback. `address` holds a session for all who use it: the Python workers of one serve no other."""
 
+    port: int
     address: str
     process: subprocess.Popen[bytes]
     log: Path
@@ -48,13 +49,24 @@ class SparkServer:
             return f"Spark {death}. Run again with fewer cores (SPARK_MASTER), or with more memory."
         return f"Spark {death}. What it said last is in {self.log}; the same command goes on where it stopped."
 
+    def wait_until_up(self) -> None:
+        """Wait until it listens. Raises ResourceError, with the line of `log` that says why, if it does not start."""
+        wait_for_port(self, self.port)
+
 
 @contextmanager
 def connect_server(master: str, log: Path) -> Iterator[SparkServer]:
-    """Run a Spark Connect server on loopback for the length of the block.
+    """Run a Spark Connect server on loopback for the length of the block, once it listens: see `begin_server`."""
+    with begin_server(master, log) as server:
+        server.wait_until_up()
+        yield server
 
-    It ends with this process, even if that is killed. Raises ResourceError, with the line of `log` that says why, if it
-    does not start.
+
+@contextmanager
+def begin_server(master: str, log: Path) -> Iterator[SparkServer]:
+    """Run a Spark Connect server on loopback for the length of the block. At first it does not listen yet.
+
+    It ends with this process, even if that is killed.
     """
     port = find_port()
     settings = make_settings(master) | {
@@ -79,10 +91,8 @@ def connect_server(master: str, log: Path) -> Iterator[SparkServer]:
             start_new_session=True,
         )
     guard = subprocess.Popen(["sh", "-c", GUARD, str(process.pid)], stdin=subprocess.PIPE, start_new_session=True)
-    server = SparkServer(f"sc://127.0.0.1:{port}/;{SHARED}={uuid.uuid4()}", process, log, kills)
     try:
-        wait_for_port(server, port)
-        yield server
+        yield SparkServer(port, f"sc://127.0.0.1:{port}/;{SHARED}={uuid.uuid4()}", process, log, kills)
     finally:
         if guard.stdin:
             guard.stdin.close()

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -140,22 +140,31 @@ def jvm_talk_to(log: Path) -> Iterator[None]:
         os.close(before)
 
 
-def start_warm_up(address: str) -> subprocess.Popen[bytes]:
+def begin_warm_up(address: str) -> subprocess.Popen[bytes]:
     """Have a server start its Python workers, and load what answers a question, before the first notebook asks: either
-    takes seconds.
+    takes seconds. It waits for a line on its standard input, which says that the server listens.
 
     In a process of its own, which can be ended: the client of a server that is gone tries for minutes to reach it.
     """
-    code = f"from pipeline.spark.session import warm_up; warm_up({address!r})"
+    code = "import pyspark.sql.connect.session; from pipeline.spark.session import warm_up; "
+    code += f"input(); warm_up({address!r})"
     silent = subprocess.DEVNULL  # whatever is wrong with the server, the first notebook says it better
     return subprocess.Popen(
         [sys.executable, "-c", code],
         cwd=environment.ROOT,
         env=environment.make_python_environment(),
-        stdin=silent,
+        stdin=subprocess.PIPE,
         stdout=silent,
         stderr=silent,
     )
+
+
+def go_on(warming: subprocess.Popen[bytes]) -> None:
+    """Tell who warms a server up that it listens."""
+    if warming.stdin:
+        with suppress(OSError):  # it is gone, and nobody depends on it
+            warming.stdin.write(b"\n")
+            warming.stdin.close()
 
 
 def warm_up(address: str) -> None:

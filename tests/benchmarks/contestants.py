@@ -273,7 +273,7 @@ def run_cells(corpus: Path, work: Path) -> dict:
     import nbformat
 
     from pipeline.spark.server import connect_server
-    from pipeline.spark.session import start_warm_up
+    from pipeline.spark.session import begin_warm_up, go_on
     from pipeline.stages import STAGES
 
     matplotlib.use("Agg")
@@ -281,7 +281,8 @@ def run_cells(corpus: Path, work: Path) -> dict:
     parameters, found, clock = choose_parameters(corpus, work), {}, Clock()
     with connect_server("local[*]", work / "spark.log") as server:
         os.environ |= {"SPARK_REMOTE": server.address, "TQDM_DISABLE": "1"}
-        warming = start_warm_up(server.address)
+        warming = begin_warm_up(server.address)
+        go_on(warming)
         for stage in STAGES:
             names = {}
             for cell in nbformat.read(stage.notebook, as_version=4).cells:

@@ -112,7 +112,7 @@ def test_a_run_killed_in_a_stage_is_finished_by_the_next(tmp_path, undisturbed):
 @pytest.mark.parametrize(
     ("victim", "words"),
     [
-        ("ipykernel", "was killed (SIGKILL) from outside"),
+        ("early_kernel", "was killed (SIGKILL) from outside"),
         ("SparkConnectServer", "Spark was killed (SIGKILL)"),
     ],
 )

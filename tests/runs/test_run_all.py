@@ -233,7 +233,7 @@ def wait_for_kernel(pid: int) -> list[psutil.Process]:
     while time.monotonic() < deadline:
         family = psutil.Process(pid).children(recursive=True)
         names = [" ".join(one.cmdline()) for one in family if one.is_running() and one.status() != psutil.STATUS_ZOMBIE]
-        if any("ipykernel" in name for name in names) and any("SparkConnectServer" in name for name in names):
+        if any("early_kernel" in name for name in names) and any("SparkConnectServer" in name for name in names):
             return family
         time.sleep(0.2)
     raise AssertionError("no kernel and no Spark within a minute")
