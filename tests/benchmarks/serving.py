@@ -115,7 +115,7 @@ def main() -> None:
                 measure(one, arguments.seconds)
         print_tables(contestants)
         print(f"\n10,000 rows in one request: {time_batch(contestants[0]):.0f} ms (median of 20)")
-        print_overload(measure_overload(contestants[0]))
+        print_overload([measure_overload(contestants[0]) for _ in range(arguments.rounds)])
 
 
 def list_contestants(run_dir: Path, folder: str) -> list[Contestant]:
@@ -263,15 +263,21 @@ def ask_newly(port: int) -> tuple[int, float]:
     return int(answer[9:12]), 1000 * (time.perf_counter() - start)
 
 
-def print_overload(seen: Overload) -> None:
-    waits, last = seen.waits, len(seen.waits) - 1
-    print(f"\nwith {OVERLOAD:,} connections, which ask again at once when they are refused:")
-    print(f"- {seen.good:,.0f} good answers a second, {seen.good / seen.best:.2f} of those with {CONNECTIONS[-1]}")
-    print(f"- {seen.refused:,.0f} refusals a second; {len(waits)} of {NEWCOMERS} newcomers were refused", end="")
-    if waits:
-        print(f", after {waits[last // 2]:.0f} ms (median), {waits[int(0.99 * last)]:.0f} ms (99 of 100)", end="")
-    print(f"\n- memory {seen.memory:.0f} MB before, {seen.grown:+.0f} MB after")
-    print(f"- {seen.again / seen.best:.2f} of the good answers in the two seconds after it")
+def print_overload(rounds: list[Overload]) -> None:
+    print(f"\nwith {OVERLOAD:,} connections, which ask again at once when they are refused, {len(rounds)} rounds:")
+    tell_each("good answers a second", [f"{seen.good:,.0f}" for seen in rounds])
+    tell_each(f"of those with {CONNECTIONS[-1]}", [f"{seen.good / seen.best:.2f}" for seen in rounds])
+    tell_each("in the two seconds after it", [f"{seen.again / seen.best:.2f}" for seen in rounds])
+    tell_each("refusals a second", [f"{seen.refused:,.0f}" for seen in rounds])
+    tell_each(f"newcomers of {NEWCOMERS} that were refused", [f"{len(seen.waits)}" for seen in rounds])
+    tell_each("ms until 99 of 100 knew", [f"{seen.waits[int(0.99 * len(seen.waits))]:.0f}" for seen in rounds if seen.waits])
+    tell_each("MB of memory before", [f"{seen.memory:.0f}" for seen in rounds])
+    tell_each("MB that came to it", [f"{seen.grown:+.0f}" for seen in rounds])
+
+
+def tell_each(what: str, found: list[str]) -> None:
+    """A line of what the rounds found, in their order."""
+    print(f"- {what}: {', '.join(found)}")
 
 
 def parse_arguments() -> argparse.Namespace:
