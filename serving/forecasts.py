@@ -15,12 +15,14 @@ FILE = "symbols.jsonl"
 class Forecasts:
     """Forecasts by symbol.
 
-    lines: symbol -> its line of the file. listing: (symbol, name) sorted by symbol. typical: the two features of the
-    last day of the middle symbol by vol_moving_avg; None where no symbol has them.
+    lines: symbol -> its line of the file. listing: (symbol, name) sorted by symbol. day: the latest day that any is
+    for, YYYY-MM-DD; "" without a forecast. typical: the two features of the last day of the middle symbol by
+    vol_moving_avg; None where no symbol has them.
     """
 
     lines: dict[str, bytes]
     listing: list[tuple[str, str]]
+    day: str
     typical: tuple[float, float] | None
 
     def find(self, symbol: str) -> dict[str, Any] | None:
@@ -48,7 +50,8 @@ def read_forecasts(folder: Path) -> Forecasts | None:
         return None
     lines: dict[str, bytes] = {}
     listing: list[tuple[str, str]] = []
-    days: list[tuple[float, float]] = []
+    dates: set[str] = set()
+    features: list[tuple[float, float]] = []
     for line in path.read_bytes().splitlines():
         entry = json.loads(line)
         symbol, name = entry["symbol"], entry["name"] or ""
@@ -56,7 +59,9 @@ def read_forecasts(folder: Path) -> Forecasts | None:
             raise ValueError(f"{FILE}: symbol and name must be text")
         lines[symbol] = line
         listing.append((symbol, name))
+        dates.add(str(entry["date"]))
         day = [entry.get(feature) for feature in FEATURES]
         if all(isinstance(value, int | float) for value in day):
-            days.append((day[0], day[1]))
-    return Forecasts(lines, sorted(listing), sorted(days)[len(days) // 2] if days else None)
+            features.append((day[0], day[1]))
+    typical = sorted(features)[len(features) // 2] if features else None
+    return Forecasts(lines, sorted(listing), max(dates, default=""), typical)

@@ -26,6 +26,8 @@ class Score:
 
 
 def add_pages(app: Flask, models: ModelWatch) -> None:
+    app.add_template_filter(describe_gain, "gain")
+
     @app.context_processor
     def find_base() -> dict[str, str]:
         """Links are relative, so that they hold behind whatever prefix a proxy shows the server under."""

@@ -87,7 +87,8 @@ async function submitForecast(event) {
   if (!found?.forecast) return;
   const { forecast } = found;
   const name = forecast.name ? `${forecast.symbol}, ${forecast.name}` : forecast.symbol;
-  showAnswer(box, forecast, `${name}, on ${forecast.date}`);
+  const ended = forecast.date < find("forecast-form").dataset.day; // delisted, or its file is late
+  showAnswer(box, forecast, `${name}, on ${forecast.date}${ended ? ": its prices end before those of others" : ""}`);
   drawChart(forecast);
   document.dispatchEvent(new CustomEvent("forecast", { detail: forecast.symbol }));
 }

@@ -19,9 +19,10 @@ async function showRecord(symbol) {
   chart.nameEnds(past.dates[0], past.dates.at(-1));
   const inside = past.actual.filter((value, index) => past.low[index] <= value && value <= past.high[index]).length;
   const made = past.replay ? "A replay: made afterwards, from what was known before each day." : "Each was published before its day.";
+  const which = past.dates.length === 1 ? "the last forecast with its 80% interval (dot and stroke)"
+    : `the last ${past.dates.length} forecasts with their 80% intervals (dots and strokes)`;
   find("record-text").textContent =
-    `${past.symbol}: the last ${past.dates.length} forecasts with their 80% intervals (dots and strokes) against the Volume that came (bars); ` +
-    `${inside} of ${past.dates.length} lay inside. ${made}`;
+    `${past.symbol}: ${which} against the Volume that came (bars); ${inside} of ${past.dates.length} lay inside. ${made}`;
 }
 
 document.addEventListener("forecast", (event) => showRecord(event.detail));

@@ -94,4 +94,40 @@ DIARY = [
             "tests/diary/test_windows.py::test_a_symbol_shows_its_last_twenty_sessions_and_live_ones_before_replayed_ones",
         ),
     ),
+    Fault(
+        "a split between a forecast and its score",
+        "scored in the forecast's shares",
+        (
+            "tests/diary/test_keeping.py::test_a_split_before_its_day_is_scored_makes_no_miss",
+            "tests/diary/test_keeping.py::test_corrected_volumes_are_no_split",
+        ),
+    ),
+    Fault(
+        "somebody wants tomorrow's numbers without a server",
+        "in the report; ended and late symbols named",
+        (
+            "tests/reports/test_next_day.py::test_whoever_follows_a_few_symbols_reads_tomorrows_numbers",
+            "tests/reports/test_next_day.py::test_a_symbol_that_has_ended_or_is_late_has_no_number_for_tomorrow",
+        ),
+    ),
+    Fault(
+        "runs after the open, each day",
+        "told that these forecasts do not count",
+        ("tests/reports/test_next_day.py::test_forecasts_that_come_after_their_days_open_are_told_to_count_nothing",),
+    ),
+    Fault(
+        "a live record of a few sessions",
+        "told that it is not judged yet",
+        (f"{RECORD}::test_a_single_day_is_told_as_one",),
+    ),
+    Fault(
+        "a misprinted date before a replay",
+        "not its last day",
+        ("tests/diary/test_replay.py::test_a_misprinted_date_of_one_symbol_is_not_the_last_day",),
+    ),
+    Fault(
+        "the page asked for a symbol whose prices have ended",
+        "told as such",
+        ("tests/serving/test_page.py::test_a_symbol_whose_prices_have_ended_is_told_as_such",),
+    ),
 ]

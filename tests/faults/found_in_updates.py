@@ -72,4 +72,23 @@ UPDATES = [
         (f"{UPDATE}::test_without_its_libraries_it_says_how_to_install_them",),
     ),
     Fault("damaged updates.json", "asked anew", (f"{ASK}::test_a_damaged_ledger_is_no_ledger",)),
+    Fault(
+        "a split, in the list of changed rows",
+        "no revision; corrections are still found",
+        ("tests/ingest/test_revisions.py::test_a_split_is_no_revision_and_hides_none",),
+    ),
+    Fault(
+        "an evening on which nobody is asked",
+        "the report says when Yahoo was asked last",
+        ("tests/update/test_ingest_section.py::test_two_evenings_are_read_told_and_their_corrections_reported",),
+    ),
+    Fault(
+        "an old directory; an index; a symbol that comes back",
+        "not delisted; asked for again",
+        (
+            f"{ASK}::test_an_old_directory_delists_nobody",
+            f"{ASK}::test_an_index_is_in_no_directory_and_never_delisted",
+            f"{ASK}::test_a_symbol_that_comes_back_is_asked_for_again",
+        ),
+    ),
 ]

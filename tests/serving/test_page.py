@@ -59,6 +59,18 @@ def test_a_text_that_may_mean_several_symbols_offers_them(page):
     assert "^GSPC, on 2013-03-11" in page.inner_text("#forecast-answer")
 
 
+def test_a_symbol_whose_prices_have_ended_is_told_as_such(page):
+    form, answer = page.locator("#forecast-form"), page.locator("#forecast-answer")
+    assert form.get_attribute("data-day") == "2013-03-11"
+    page.fill("#symbol", "AAPL")
+    page.press("#symbol", "Enter")
+    page.wait_for_selector("#chart rect.bar")
+    assert "prices end" not in answer.inner_text()
+    form.evaluate("form => { form.dataset.day = '2013-04-11'; }")  # as if another symbol had gone on for a month
+    page.press("#symbol", "Enter")
+    page.wait_for_selector("#forecast-answer:has-text('its prices end before those of others')")
+
+
 def test_an_answer_that_comes_late_does_not_take_the_place_of_a_newer_one(page):
     """As on a telephone whose first question hangs."""
     held = []
