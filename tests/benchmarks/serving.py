@@ -270,7 +270,8 @@ def print_overload(rounds: list[Overload]) -> None:
     tell_each("in the two seconds after it", [f"{seen.again / seen.best:.2f}" for seen in rounds])
     tell_each("refusals a second", [f"{seen.refused:,.0f}" for seen in rounds])
     tell_each(f"newcomers of {NEWCOMERS} that were refused", [f"{len(seen.waits)}" for seen in rounds])
-    tell_each("ms until 99 of 100 knew", [f"{seen.waits[int(0.99 * len(seen.waits))]:.0f}" for seen in rounds if seen.waits])
+    waits = [seen.waits[int(0.99 * len(seen.waits))] for seen in rounds if seen.waits]
+    tell_each("ms until 99 of 100 of them knew", [f"{wait:.0f}" for wait in waits])
     tell_each("MB of memory before", [f"{seen.memory:.0f}" for seen in rounds])
     tell_each("MB that came to it", [f"{seen.grown:+.0f}" for seen in rounds])
 
