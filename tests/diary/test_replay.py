@@ -21,8 +21,8 @@ from pipeline.diary.replay import find_last_day, read_recipe, replay
 from pipeline.diary.sessions import find_opens
 from pipeline.errors import InputError
 from pipeline.features.write import add_features
+from pipeline.forecasting.next_day.bands import QUANTILE_TREES
 from pipeline.forecasting.next_day.trading_calendar import open_calendar
-from pipeline.forecasting.next_day.walk import QUANTILE_TREES
 from pipeline.forecasting.periods import EPOCH
 from tests.diary.evenings import Evenings, list_sessions, make_volumes
 from tests.forecasting.small_prices import LAST_DAY, make_prices

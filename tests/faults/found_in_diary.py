@@ -106,14 +106,14 @@ DIARY = [
         "somebody wants tomorrow's numbers without a server",
         "in the report; ended and late symbols named",
         (
-            "tests/reports/test_next_day.py::test_whoever_follows_a_few_symbols_reads_tomorrows_numbers",
-            "tests/reports/test_next_day.py::test_a_symbol_that_has_ended_or_is_late_has_no_number_for_tomorrow",
+            "tests/reports/test_tomorrow.py::test_whoever_follows_a_few_symbols_reads_tomorrows_numbers",
+            "tests/reports/test_tomorrow.py::test_a_symbol_that_has_ended_or_is_late_has_no_number_for_tomorrow",
         ),
     ),
     Fault(
         "runs after the open, each day",
         "told that these forecasts do not count",
-        ("tests/reports/test_next_day.py::test_forecasts_that_come_after_their_days_open_are_told_to_count_nothing",),
+        ("tests/reports/test_tomorrow.py::test_forecasts_that_come_after_their_days_open_are_told_to_count_nothing",),
     ),
     Fault(
         "a live record of a few sessions",
