@@ -67,7 +67,7 @@ def serve(tmp_path):
 
 def test_an_error_as_large_as_the_naive_one_is_told_as_equal(serve):
     page = serve(make_scores(False, 25, factor=2)).get("/track-record", headers=BROWSER)
-    assert ">equal<" in page.text and "0.0%" not in page.text
+    assert ">equal<" in page.text and "0.0% better" not in page.text
 
 
 def test_programs_get_json_and_browsers_a_page(serve):

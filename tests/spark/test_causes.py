@@ -147,7 +147,7 @@ def test_a_cluster_that_is_not_there_is_told(tmp_path):
 def test_a_server_that_has_ended_says_why(tmp_path, number, log, words):
     (tmp_path / "spark.log").write_text(f"{log}\n")
     with subprocess.Popen(["sleep", "60"]) as process:
-        started = SparkServer("sc://127.0.0.1:9", process, tmp_path / "spark.log", 0)
+        started = SparkServer(9, "sc://127.0.0.1:9", process, tmp_path / "spark.log", 0)
         assert started.describe_end() is None
         process.send_signal(number)
         process.wait()
